@@ -1,0 +1,39 @@
+#pragma once
+// Question answered here: how is a message handed to the outside world?
+
+#include "collector/core/rows.h"
+#include "common/base/time.h"
+
+#include <functional>
+#include <memory>
+#include <string>
+
+namespace tocsin::collector {
+
+struct SendResult {
+  enum class Kind : std::uint8_t {
+    kAccepted,   ///< The provider took it.
+    kTransient,  ///< Refused for now, unreachable, or uncertain: send again.
+    kPermanent,  ///< Will never be taken (410 Gone, malformed destination).
+  } kind = Kind::kTransient;
+  int status = 0;
+  std::string detail;  ///< Printable, bounded.
+  std::optional<Duration> retry_after;
+};
+
+/// A send under way; destroying it cancels (the provider may have accepted already).
+class SendHandle {
+ public:
+  virtual ~SendHandle() = default;
+};
+
+/// One thread: `net`. `key` is the idempotency key: the notification's id, the same on every try.
+class Channel {
+ public:
+  using Done = std::function<void(SendResult)>;
+  virtual ~Channel() = default;
+  virtual std::unique_ptr<SendHandle> send(const OutboxRow& message, const std::string& key,
+                                           Duration deadline, Done done) = 0;
+};
+
+}  // namespace tocsin::collector

@@ -1,0 +1,30 @@
+#pragma once
+// Question answered here: small text helpers that several layers need.
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace tocsin {
+
+std::string_view trim(std::string_view s);
+std::vector<std::string_view> split(std::string_view s, char separator);
+std::string join(const std::vector<std::string>& parts, std::string_view separator);
+std::string to_lower(std::string_view s);
+bool iequals(std::string_view a, std::string_view b);
+
+/// [a-z0-9] then [a-z0-9-], 1 to 63 characters: the keys of monitors, services, regions and so on.
+bool is_key(std::string_view s);
+
+bool is_valid_utf8(std::string_view s);
+
+/// Bytes from a peer made fit for a log line, a terminal or a page: invalid UTF-8, control
+/// characters and bidirectional overrides become "\xNN" or "\u{NNNN}", and the text is cut at
+/// `max_bytes` with an ellipsis. This does not escape for HTML.
+std::string printable(std::string_view s, std::size_t max_bytes = 256);
+
+/// The candidate nearest to `word` by edit distance, if it is near enough to be a slip; else empty.
+std::string_view did_you_mean(std::string_view word,
+                              const std::vector<std::string_view>& candidates);
+
+}  // namespace tocsin

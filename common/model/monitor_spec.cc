@@ -1,0 +1,215 @@
+#include "common/model/monitor_spec.h"
+
+#include "common/base/check.h"
+#include "common/base/strings.h"
+
+#include <algorithm>
+#include <array>
+#include <set>
+
+namespace tocsin {
+
+namespace {
+
+struct DnsTypeName {
+  DnsType type;
+  const char* name;
+};
+
+constexpr std::array<DnsTypeName, 11> kDnsTypes{{
+    {DnsType::kA, "A"},
+    {DnsType::kNs, "NS"},
+    {DnsType::kCname, "CNAME"},
+    {DnsType::kSoa, "SOA"},
+    {DnsType::kPtr, "PTR"},
+    {DnsType::kMx, "MX"},
+    {DnsType::kTxt, "TXT"},
+    {DnsType::kAaaa, "AAAA"},
+    {DnsType::kSrv, "SRV"},
+    {DnsType::kHttps, "HTTPS"},
+    {DnsType::kCaa, "CAA"},
+}};
+
+constexpr std::array<std::string_view, 9> kMethods{"GET",    "HEAD",    "POST",    "PUT",  "PATCH",
+                                                   "DELETE", "OPTIONS", "CONNECT", "TRACE"};
+
+class Errors {
+ public:
+  template <class... Args>
+  void expect(bool holds, std::string path, fmt::format_string<Args...> text, Args&&... args) {
+    if (!holds) list.push_back({std::move(path), fmt::format(text, std::forward<Args>(args)...)});
+  }
+
+  std::vector<FieldError> list;
+};
+
+bool is_header_name(std::string_view s) {
+  return !s.empty() && std::all_of(s.begin(), s.end(), [](char c) {
+    return c > 0x20 && c < 0x7f &&
+           std::string_view{"()<>@,;:\\\"/[]?={}"}.find(c) == std::string_view::npos;
+  });
+}
+
+bool is_field_value(std::string_view s) {
+  return std::none_of(s.begin(), s.end(),
+                      [](char c) { return c == '\r' || c == '\n' || c == '\0'; });
+}
+
+void check_target(const HttpTarget& http, Errors& errors) {
+  const bool scheme = http.url.starts_with("http://") || http.url.starts_with("https://");
+  errors.expect(scheme && http.url.size() <= 2048, "url",
+                "expected an absolute http:// or https:// URL of at most 2048 bytes");
+  errors.expect(std::find(kMethods.begin(), kMethods.end(), http.method) != kMethods.end(),
+                "method", "expected GET, HEAD, POST, PUT, PATCH, DELETE or OPTIONS, not '{}'",
+                printable(http.method, 20));
+  errors.expect(http.headers.size() <= 20, "headers", "expected at most 20 headers");
+  for (std::size_t i = 0; i < http.headers.size(); ++i) {
+    const Header& h = http.headers[i];
+    errors.expect(is_header_name(h.name) && is_field_value(h.value) && h.value.size() <= 4096,
+                  fmt::format("headers[{}]", i),
+                  "expected a header name and a value without line breaks");
+  }
+  errors.expect(http.body.size() <= 65536, "body", "expected at most 64 KiB");
+  errors.expect(http.redirects_max >= 0 && http.redirects_max <= 10, "redirects",
+                "expected 0 to 10");
+}
+
+void check_target(const TcpTarget& tcp, Errors& errors) {
+  errors.expect(!tcp.host.empty() && tcp.host.size() <= 253, "host",
+                "expected a host name or address");
+  errors.expect(tcp.port != 0, "port", "expected 1 to 65535");
+  errors.expect(tcp.send.size() <= 4096, "send", "expected at most 4096 bytes");
+  errors.expect(tcp.expect.size() <= 1024, "expect", "expected at most 1024 bytes");
+}
+
+void check_target(const DnsTarget& dns, Errors& errors) {
+  errors.expect(!dns.name.empty() && dns.name.size() <= 253, "name", "expected a domain name");
+}
+
+}  // namespace
+
+const char* to_string(DnsType type) {
+  for (const DnsTypeName& row : kDnsTypes) {
+    if (row.type == type) return row.name;
+  }
+  return "?";
+}
+
+Expected<DnsType> parse_dns_type(std::string_view name) {
+  std::vector<std::string> known;
+  for (const DnsTypeName& row : kDnsTypes) {
+    if (iequals(row.name, name)) return row.type;
+    known.emplace_back(row.name);
+  }
+  return fail(Errc::kInvalid, "'{}' is not a DNS record type: expected one of {}",
+              printable(name, 40), join(known, " "));
+}
+
+Duration retry_budget(const ProbeSpec& spec) {
+  const Duration full =
+      spec.timeout * (spec.retry.retries + 1) + spec.retry.delay * spec.retry.retries;
+  return std::min(spec.interval, full);
+}
+
+Duration default_timeout(Duration interval) {
+  return std::min<Duration>(std::chrono::seconds{10}, interval / 2);
+}
+
+Duration default_retry_delay(Duration interval) {
+  return interval < std::chrono::seconds{10} ? Duration{std::chrono::milliseconds{100}}
+                                             : Duration{std::chrono::seconds{1}};
+}
+
+int attempts_when_hanging(const ProbeSpec& spec) {
+  int n = 1;
+  Duration used = spec.timeout;
+  while (n <= spec.retry.retries && used + spec.retry.delay + spec.timeout <= spec.interval) {
+    used += spec.retry.delay + spec.timeout;
+    ++n;
+  }
+  return n;
+}
+
+int QuorumRule::required(int n) const {
+  CHECK(n > 0);
+  switch (kind) {
+    case QuorumKind::kMajority:
+      return n / 2 + 1;
+    case QuorumKind::kAny:
+      return 1;
+    case QuorumKind::kAll:
+      return n;
+    case QuorumKind::kNumber:
+      return std::clamp(number, 1, n);
+  }
+  return n;
+}
+
+std::string to_string(const QuorumRule& rule) {
+  switch (rule.kind) {
+    case QuorumKind::kMajority:
+      return "majority";
+    case QuorumKind::kAny:
+      return "any";
+    case QuorumKind::kAll:
+      return "all";
+    case QuorumKind::kNumber:
+      return std::to_string(rule.number);
+  }
+  return "?";
+}
+
+std::vector<FieldError> validate(const MonitorSpec& spec) {
+  Errors e;
+  const ProbeSpec& p = spec.probe;
+  using std::chrono::hours;
+  using std::chrono::milliseconds;
+  using std::chrono::seconds;
+  e.expect(is_key(spec.key), "key", "expected [a-z0-9-], 1 to 63 characters, not '{}'",
+           printable(spec.key, 80));
+  e.expect(!spec.name.empty() && spec.name.size() <= 200 && is_valid_utf8(spec.name), "name",
+           "expected 1 to 200 bytes of UTF-8");
+  e.expect(p.interval >= seconds{1} && p.interval <= hours{24} && p.interval % seconds{1} == 0us,
+           "interval", "expected whole seconds from 1s to 24h, not {}",
+           format_duration(p.interval));
+  e.expect(p.timeout >= milliseconds{10} && p.timeout < p.interval, "timeout",
+           "expected at least 10ms and less than the interval of {}, not {}",
+           format_duration(p.interval), format_duration(p.timeout));
+  e.expect(p.retry.retries >= 0 && p.retry.retries <= 10, "retries", "expected 0 to 10, not {}",
+           p.retry.retries);
+  e.expect(p.retry.delay >= 0us && p.retry.delay <= hours{1}, "retry_delay", "expected 0s to 1h");
+  e.expect(spec.open_after >= 1 && spec.open_after <= 10, "open_after", "expected 1 to 10");
+  e.expect(spec.close_after >= 1 && spec.close_after <= 10, "close_after", "expected 1 to 10");
+  e.expect(p.assertions.all.size() <= Assertions::kMaxConditions, "assert", "expected at most {}",
+           Assertions::kMaxConditions);
+  e.expect(p.degraded.size() <= 4, "degraded", "expected at most 4 conditions");
+  std::set<std::string> seen;
+  for (std::size_t i = 0; i < spec.regions.size(); ++i) {
+    e.expect(is_key(spec.regions[i]) && seen.insert(spec.regions[i]).second,
+             fmt::format("regions[{}]", i), "expected a region's key, each once");
+  }
+  const int n = static_cast<int>(spec.regions.size());
+  e.expect(spec.quorum.kind != QuorumKind::kNumber ||
+               (spec.quorum.number >= 1 && (n == 0 || spec.quorum.number <= n)),
+           "quorum", "expected majority, any, all, or a number from 1 to the number of regions");
+  e.expect(spec.tags.size() <= 20, "tags", "expected at most 20");
+  e.expect(is_key(spec.service), "service", "expected a service's key");
+  std::visit([&](const auto& target) { check_target(target, e); }, p.target);
+  return std::move(e.list);
+}
+
+const char* type_name(const Target& target) {
+  static constexpr std::array<const char*, 3> kNames{"http", "tcp", "dns"};
+  return kNames[target.index()];
+}
+
+std::string describe(const Target& target) {
+  if (const auto* http = std::get_if<HttpTarget>(&target)) return http->url;
+  if (const auto* tcp = std::get_if<TcpTarget>(&target))
+    return fmt::format("{}:{}", tcp->host, tcp->port);
+  const auto& dns = std::get<DnsTarget>(target);
+  return fmt::format("{} {}{}{}", to_string(dns.type), dns.name, dns.resolver.empty() ? "" : " @ ",
+                     dns.resolver);
+}
+
+}  // namespace tocsin

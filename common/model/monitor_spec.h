@@ -1,0 +1,162 @@
+#pragma once
+// Question answered here: what is a monitor, and is this one allowed?
+//
+// ProbeSpec is the part an agent runs; MonitorSpec adds who watches, how votes turn into a verdict
+// and whom it concerns. Both are values. Any change of ProbeSpec or of what is measured raises
+// `spec_rev`.
+
+#include "common/base/id.h"
+#include "common/base/time.h"
+#include "common/model/assertion.h"
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace tocsin {
+
+enum class IpFamily : std::uint8_t { kAny = 0, kV4 = 4, kV6 = 6 };
+
+struct Header {
+  std::string name;
+  std::string value;
+
+  friend bool operator==(const Header&, const Header&) = default;
+};
+
+struct HttpTarget {
+  std::string url;  ///< http or https, absolute; userinfo refused.
+  std::string method = "GET";
+  std::vector<Header> headers;  ///< At most 20.
+  std::string body;             ///< At most 64 KiB.
+  int redirects_max = 5;        ///< 0..10; 0 does not follow.
+  bool verify = true;           ///< Certificate chain and name.
+  std::string ca_pem;           ///< Instead of the system's roots when not empty.
+
+  friend bool operator==(const HttpTarget&, const HttpTarget&) = default;
+};
+
+struct TcpTarget {
+  std::string host;
+  std::uint16_t port = 0;
+  std::string send;    ///< Sent once connected; may be empty.
+  std::string expect;  ///< The first bytes received must contain this; empty: connecting is enough.
+
+  friend bool operator==(const TcpTarget&, const TcpTarget&) = default;
+};
+
+/// Query types by their number (RFC 1035 and followers).
+enum class DnsType : std::uint16_t {
+  kA = 1,
+  kNs = 2,
+  kCname = 5,
+  kSoa = 6,
+  kPtr = 12,
+  kMx = 15,
+  kTxt = 16,
+  kAaaa = 28,
+  kSrv = 33,
+  kHttps = 65,
+  kCaa = 257,
+};
+
+const char* to_string(DnsType type);
+Expected<DnsType> parse_dns_type(std::string_view name);
+
+struct DnsTarget {
+  std::string name;  ///< What is asked for.
+  DnsType type = DnsType::kA;
+  std::string
+      resolver;      ///< "ADDRESS" or "ADDRESS:PORT", IPv6 in brackets; empty: the system's first.
+  bool tcp = false;  ///< Straight over TCP; else UDP with TCP when truncated.
+
+  friend bool operator==(const DnsTarget&, const DnsTarget&) = default;
+};
+
+using Target = std::variant<HttpTarget, TcpTarget, DnsTarget>;
+
+struct RetryPolicy {
+  int retries = 3;  ///< 0..10 after the first attempt.
+  Duration delay = std::chrono::seconds{1};
+  bool retry_assertions = true;  ///< false: only failures of transport are tried again.
+
+  friend bool operator==(const RetryPolicy&, const RetryPolicy&) = default;
+};
+
+struct ProbeSpec {
+  Target target;
+  Duration interval = std::chrono::seconds{60};  ///< 1 s .. 24 h, whole seconds.
+  Duration timeout = std::chrono::seconds{10};   ///< Per attempt; < interval.
+  RetryPolicy retry;
+  IpFamily family = IpFamily::kAny;
+  Assertions assertions;            ///< Empty for HTTP means status in 200..299.
+  std::vector<Condition> degraded;  ///< Any that holds turns a pass into degraded. At most 4.
+
+  friend bool operator==(const ProbeSpec&, const ProbeSpec&) = default;
+};
+
+/// Longest time one check may take: min(interval, (retries+1) x timeout + retries x delay) (DEC-6).
+Duration retry_budget(const ProbeSpec& spec);
+
+/// The defaults of DEC-6: min(10 s, interval/2), and 1 s or 100 ms below intervals of 10 s.
+Duration default_timeout(Duration interval);
+Duration default_retry_delay(Duration interval);
+
+/// How many attempts fit into one slot when the target hangs until the timeout; at least 1.
+int attempts_when_hanging(const ProbeSpec& spec);
+
+enum class QuorumKind : std::uint8_t { kMajority = 0, kAny = 1, kAll = 2, kNumber = 3 };
+
+struct QuorumRule {
+  QuorumKind kind = QuorumKind::kMajority;
+  int number = 0;  ///< Only kNumber; 1..regions.
+
+  friend bool operator==(const QuorumRule&, const QuorumRule&) = default;
+
+  /// k for n regions: majority is n/2 + 1, any 1, all n. n > 0.
+  int required(int n) const;
+};
+
+std::string to_string(const QuorumRule& rule);
+
+struct MonitorSpec {
+  MonitorId id;
+  std::string key;   ///< [a-z0-9-]{1,63}, unique.
+  std::string name;  ///< 1..200 bytes of UTF-8.
+  ProbeSpec probe;
+  std::vector<std::string> regions;  ///< Region keys in order; empty: all regions.
+  QuorumRule quorum;
+  int open_after =
+      1;  ///< 1..10 consecutive failing results of a region before its vote turns down.
+  int close_after = 2;  ///< 1..10 consecutive passing results before it turns up again.
+  bool confirm = true;  ///< Ask the other regions at the first failed attempt.
+  bool page_on_degraded = false;
+  bool paused = false;
+  std::string service = "default";          ///< Service key.
+  std::map<std::string, std::string> tags;  ///< At most 20.
+  std::vector<std::string> depends_on;      ///< Monitor keys; recorded, not yet acted on.
+
+  friend bool operator==(const MonitorSpec&, const MonitorSpec&) = default;
+};
+
+/// One broken rule: `path` is the field ("monitors[2].timeout"), `text` what was expected.
+struct FieldError {
+  std::string path;
+  std::string text;
+
+  friend bool operator==(const FieldError&, const FieldError&) = default;
+};
+
+/// Every rule of a spec at once, paths relative to the monitor ("timeout"). Empty: valid. Does not
+/// look at other objects (unknown regions or services are the catalogue's business).
+std::vector<FieldError> validate(const MonitorSpec& spec);
+
+/// "http", "tcp", "dns".
+const char* type_name(const Target& target);
+
+/// What people recognise: the URL, "host:port", or "A example.com @ resolver".
+std::string describe(const Target& target);
+
+}  // namespace tocsin

@@ -1,0 +1,96 @@
+#pragma once
+// Question answered here: what did a probe see?
+//
+// Facts and phases of one attempt; never a verdict. The agent's judge turns it into a Finding.
+
+#include "common/base/time.h"
+#include "common/model/monitor_spec.h"
+#include "common/model/outcome.h"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace tocsin {
+
+/// The phases of docs/glossary.md; they partition `total`. Microseconds, monotonic.
+struct Phases {
+  std::uint32_t dns_us = 0;
+  std::uint32_t connect_us = 0;
+  std::uint32_t tls_us = 0;
+  std::uint32_t send_us = 0;
+  std::uint32_t wait_us = 0;
+  std::uint32_t receive_us = 0;
+  std::uint32_t total_us = 0;
+
+  friend bool operator==(const Phases&, const Phases&) = default;
+};
+
+/// What stopped the probe. `detail` is for people, already bounded (256 bytes) and printable.
+struct Failure {
+  Reason reason = Reason::kNone;
+  std::string detail;
+
+  friend bool operator==(const Failure&, const Failure&) = default;
+};
+
+struct HttpFacts {
+  int status = 0;
+  std::string version;          ///< "1.1"
+  std::vector<Header> headers;  ///< Of the last response, names in lower case; at most 100, 64 KiB.
+  std::string body;             ///< At most the body limit (64 KiB; 1 MiB when asserted).
+  std::uint64_t body_bytes = 0;  ///< Received in all.
+  bool body_cut = false;
+  std::uint32_t redirects = 0;
+
+  friend bool operator==(const HttpFacts&, const HttpFacts&) = default;
+};
+
+struct TlsFacts {
+  std::string version;  ///< "TLSv1.3"
+  std::string cipher;
+  std::string alpn;
+  WallTime not_before;
+  WallTime not_after;
+  std::string subject;  ///< Printable, at most 256 bytes.
+  std::string issuer;
+  bool verified = false;
+
+  friend bool operator==(const TlsFacts&, const TlsFacts&) = default;
+};
+
+struct DnsRecord {
+  std::string name;
+  DnsType type = DnsType::kA;
+  std::uint32_t ttl = 0;
+  std::string data;  ///< Presentation form, printable.
+
+  friend bool operator==(const DnsRecord&, const DnsRecord&) = default;
+};
+
+struct DnsFacts {
+  std::string rcode;  ///< "NOERROR"
+  bool authoritative = false;
+  bool authentic_data = false;
+  bool truncated_udp = false;      ///< The UDP answer was cut and TCP was used.
+  std::vector<DnsRecord> answers;  ///< At most 64.
+
+  friend bool operator==(const DnsFacts&, const DnsFacts&) = default;
+};
+
+struct Observation {
+  std::optional<Failure> failure;  ///< Nothing: the protocol ran to its end.
+  Phases phases;
+  std::string remote;              ///< Address and port used, "127.0.0.1:80"; empty if none was.
+  std::vector<std::string> tried;  ///< Other addresses tried first, "addr: why"; at most 16.
+  bool dns_cached = false;         ///< Also for literal addresses.
+  std::optional<HttpFacts> http;
+  std::optional<TlsFacts> tls;
+  std::optional<DnsFacts> dns;
+  std::string banner;  ///< TCP: the first bytes received, at most 1 KiB.
+
+  friend bool operator==(const Observation&, const Observation&) = default;
+};
+
+}  // namespace tocsin

@@ -1,0 +1,158 @@
+#include "common/model/outcome.h"
+
+#include <algorithm>
+#include <array>
+
+namespace tocsin {
+
+namespace {
+
+struct ReasonRow {
+  Reason reason;
+  std::string_view name;
+  std::string_view sentence;
+};
+
+constexpr ReasonRow kReasons[] = {
+    {Reason::kNone, "none", "nothing is wrong"},
+    {Reason::kDnsTimeout, "dns.timeout", "the resolver did not answer in time"},
+    {Reason::kDnsRcode, "dns.rcode", "the resolver answered with an error"},
+    {Reason::kDnsNodata, "dns.nodata", "the name exists but has no record of the wanted type"},
+    {Reason::kDnsRefused, "dns.refused", "the resolver is not listening"},
+    {Reason::kDnsProtocol, "dns.protocol", "the resolver's answer is malformed"},
+    {Reason::kDnsTruncated, "dns.truncated",
+     "the answer was cut and TCP did not deliver it either"},
+    {Reason::kConnectRefused, "connect.refused", "nothing listens on that port"},
+    {Reason::kConnectTimeout, "connect.timeout",
+     "no answer to the connection request (firewall, or the host is down)"},
+    {Reason::kConnectReset, "connect.reset", "the connection was reset while it opened"},
+    {Reason::kConnectUnreachable, "connect.unreachable",
+     "there is no route to the host or network"},
+    {Reason::kConnectNoAddress, "connect.no_address", "the name has no address of a usable family"},
+    {Reason::kTlsNotTls, "tls.not_tls", "the port speaks something other than TLS"},
+    {Reason::kTlsHandshake, "tls.handshake", "no shared protocol version, cipher or curve"},
+    {Reason::kTlsReset, "tls.reset", "the server closed during the TLS handshake"},
+    {Reason::kTlsTimeout, "tls.timeout", "the TLS handshake did not finish in time"},
+    {Reason::kTlsVerifyExpired, "tls.verify.expired", "the certificate has expired"},
+    {Reason::kTlsVerifyNotYetValid, "tls.verify.not_yet_valid", "the certificate is not valid yet"},
+    {Reason::kTlsVerifyHostname, "tls.verify.hostname", "the certificate is for another name"},
+    {Reason::kTlsVerifyUnknownIssuer, "tls.verify.unknown_issuer",
+     "the certificate's issuer is not trusted"},
+    {Reason::kTlsVerifySelfSigned, "tls.verify.self_signed", "the certificate is self-signed"},
+    {Reason::kTlsVerifyRevoked, "tls.verify.revoked", "the certificate has been revoked"},
+    {Reason::kTlsVerifyOther, "tls.verify.other", "the certificate cannot be verified"},
+    {Reason::kHttpTimeout, "http.timeout", "the server did not finish its response in time"},
+    {Reason::kHttpTruncated, "http.truncated", "the connection ended before the declared length"},
+    {Reason::kHttpProtocol, "http.protocol", "the response breaks the rules of HTTP"},
+    {Reason::kHttpReset, "http.reset", "the connection was reset during the response"},
+    {Reason::kHttpHeadersTooLarge, "http.headers_too_large",
+     "the response headers exceed the limit"},
+    {Reason::kHttpTooManyRedirects, "http.too_many_redirects",
+     "there are more redirects than allowed"},
+    {Reason::kHttpBadRedirect, "http.bad_redirect", "the redirect cannot be followed"},
+    {Reason::kHttpEmptyReply, "http.empty_reply", "the server closed without sending a response"},
+    {Reason::kTcpTimeout, "tcp.timeout", "the server did not send the expected bytes in time"},
+    {Reason::kTcpReset, "tcp.reset", "the connection was reset"},
+    {Reason::kTcpClosed, "tcp.closed", "the server closed before the expected bytes came"},
+    {Reason::kTcpUnexpected, "tcp.unexpected", "the server sent something else than expected"},
+    {Reason::kAssertStatus, "assert.status", "the status code is not as asserted"},
+    {Reason::kAssertHeader, "assert.header", "a header is not as asserted"},
+    {Reason::kAssertBody, "assert.body", "the body is not as asserted"},
+    {Reason::kAssertJson, "assert.json", "the JSON body is not as asserted"},
+    {Reason::kAssertLatency, "assert.latency", "the response took longer than asserted"},
+    {Reason::kAssertPhase, "assert.phase", "a phase took longer than asserted"},
+    {Reason::kAssertCertificate, "assert.certificate", "the certificate is not as asserted"},
+    {Reason::kAssertDns, "assert.dns", "the DNS answer is not as asserted"},
+    {Reason::kAssertOther, "assert.other", "an assertion does not hold"},
+    {Reason::kPolicyDeniedAddress, "policy.denied_address",
+     "the agent's egress policy does not allow this address"},
+    {Reason::kPolicyUnsupported, "policy.unsupported", "this agent cannot run such a check"},
+    {Reason::kSelfResolver, "self.resolver", "the agent's own resolver does not work"},
+    {Reason::kSelfDescriptors, "self.descriptors", "the agent has run out of file descriptors"},
+    {Reason::kSelfMemory, "self.memory", "the agent has run out of memory"},
+    {Reason::kSelfUplink, "self.uplink", "the agent's own network does not work"},
+    {Reason::kSelfClock, "self.clock", "the agent's clock cannot be trusted"},
+    {Reason::kSelfInternal, "self.internal", "the agent failed"},
+    {Reason::kSelfCancelled, "self.cancelled", "the agent gave the check up before it finished"},
+};
+
+const ReasonRow* find_row(Reason reason) {
+  const auto* at = std::find_if(std::begin(kReasons), std::end(kReasons),
+                                [&](const ReasonRow& row) { return row.reason == reason; });
+  return at == std::end(kReasons) ? nullptr : at;
+}
+
+}  // namespace
+
+const char* to_string(Outcome outcome) {
+  switch (outcome) {
+    case Outcome::kUp:
+      return "up";
+    case Outcome::kDegraded:
+      return "degraded";
+    case Outcome::kDown:
+      return "down";
+    case Outcome::kNoData:
+      return "no_data";
+    case Outcome::kMissed:
+      return "missed";
+  }
+  return "?";
+}
+
+std::optional<Outcome> outcome_from_int(std::uint32_t value) {
+  if (value < 1 || value > 5) return std::nullopt;
+  return static_cast<Outcome>(value);
+}
+
+const char* to_string(MissedCause cause) {
+  switch (cause) {
+    case MissedCause::kNone:
+      return "none";
+    case MissedCause::kOverload:
+      return "overload";
+    case MissedCause::kBlackout:
+      return "blackout";
+    case MissedCause::kProberCrash:
+      return "prober_crash";
+    case MissedCause::kPolicy:
+      return "policy";
+  }
+  return "?";
+}
+
+std::optional<MissedCause> missed_cause_from_int(std::uint32_t value) {
+  if (value > 4) return std::nullopt;
+  return static_cast<MissedCause>(value);
+}
+
+std::string_view to_string(Reason reason) {
+  const ReasonRow* row = find_row(reason);
+  return row == nullptr ? "?" : row->name;
+}
+
+std::optional<Reason> reason_from_int(std::uint32_t value) {
+  if (value > 0xffff) return std::nullopt;
+  const ReasonRow* row = find_row(static_cast<Reason>(value));
+  if (row == nullptr) return std::nullopt;
+  return row->reason;
+}
+
+std::optional<Reason> reason_from_name(std::string_view name) {
+  for (const ReasonRow& row : kReasons) {
+    if (row.name == name) return row.reason;
+  }
+  return std::nullopt;
+}
+
+std::string_view explain(Reason reason) {
+  const ReasonRow* row = find_row(reason);
+  return row == nullptr ? "unknown reason" : row->sentence;
+}
+
+bool blames_target(Reason reason) {
+  const auto value = static_cast<std::uint16_t>(reason);
+  return value >= 100 && value < 600;
+}
+
+}  // namespace tocsin

@@ -1,0 +1,114 @@
+#pragma once
+// Question answered here: how did an attempt or a check end, and for which reason?
+//
+// One enumeration of reasons for the agent, the wire, the store, the API and the docs. The numbers
+// are on the wire and in the store: they are never reused or reordered; add at the end of a layer's
+// block.
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+namespace tocsin {
+
+/// How a check ended. The numbers are wire values.
+enum class Outcome : std::uint8_t {
+  kUp = 1,
+  kDegraded = 2,  ///< Passed, but the `degraded` condition held.
+  kDown = 3,      ///< The target's fault.
+  kNoData = 4,    ///< Our own fault or policy: says nothing about the target, is no vote.
+  kMissed = 5,    ///< The slot was not run at all; see MissedCause.
+};
+
+const char* to_string(Outcome outcome);
+std::optional<Outcome> outcome_from_int(std::uint32_t value);
+
+/// Why a slot was not run. Reported by the agent.
+enum class MissedCause : std::uint8_t {
+  kNone = 0,
+  kOverload = 1,     ///< Later than min(interval/2, 30 s): the agent had too much to do.
+  kBlackout = 2,     ///< The machine or the process stood still, or the clock stepped over it.
+  kProberCrash = 3,  ///< The check took the process down with it.
+  kPolicy = 4,       ///< Waited for its place at the target (politeness) until it was too late.
+};
+
+const char* to_string(MissedCause cause);
+std::optional<MissedCause> missed_cause_from_int(std::uint32_t value);
+
+/// `layer.reason`; blocks of 100 per layer. kNone stands with kUp.
+enum class Reason : std::uint16_t {
+  kNone = 0,
+
+  kDnsTimeout = 100,
+  kDnsRcode = 101,
+  kDnsNodata = 102,
+  kDnsRefused = 103,
+  kDnsProtocol = 104,
+  kDnsTruncated = 105,
+
+  kConnectRefused = 200,
+  kConnectTimeout = 201,
+  kConnectReset = 202,
+  kConnectUnreachable = 203,
+  kConnectNoAddress = 204,
+
+  kTlsNotTls = 300,
+  kTlsHandshake = 301,
+  kTlsReset = 302,
+  kTlsTimeout = 303,
+  kTlsVerifyExpired = 310,
+  kTlsVerifyNotYetValid = 311,
+  kTlsVerifyHostname = 312,
+  kTlsVerifyUnknownIssuer = 313,
+  kTlsVerifySelfSigned = 314,
+  kTlsVerifyRevoked = 315,
+  kTlsVerifyOther = 319,
+
+  kHttpTimeout = 400,
+  kHttpTruncated = 401,
+  kHttpProtocol = 402,
+  kHttpReset = 403,
+  kHttpHeadersTooLarge = 404,
+  kHttpTooManyRedirects = 405,
+  kHttpBadRedirect = 406,
+  kHttpEmptyReply = 407,
+
+  kTcpTimeout = 450,
+  kTcpReset = 451,
+  kTcpClosed = 452,
+  kTcpUnexpected = 453,
+
+  kAssertStatus = 500,
+  kAssertHeader = 501,
+  kAssertBody = 502,
+  kAssertJson = 503,
+  kAssertLatency = 504,
+  kAssertPhase = 505,
+  kAssertCertificate = 506,
+  kAssertDns = 507,
+  kAssertOther = 519,
+
+  kPolicyDeniedAddress = 600,
+  kPolicyUnsupported = 601,  ///< This agent cannot run such a spec.
+
+  kSelfResolver = 700,
+  kSelfDescriptors = 701,
+  kSelfMemory = 702,
+  kSelfUplink = 703,
+  kSelfClock = 704,
+  kSelfInternal = 705,
+  kSelfCancelled = 706,  ///< The agent shut down or the monitor changed while it ran.
+};
+
+/// "connect.refused"; "none" for kNone.
+std::string_view to_string(Reason reason);
+std::optional<Reason> reason_from_int(std::uint32_t value);
+std::optional<Reason> reason_from_name(std::string_view name);
+
+/// One sentence for the operator, lower case, no trailing dot: "nothing listens on that port".
+std::string_view explain(Reason reason);
+
+/// `policy.*` and `self.*` say nothing about the target; everything else does.
+bool blames_target(Reason reason);
+
+}  // namespace tocsin
