@@ -1,5 +1,6 @@
 #include "common/io/zmq_socket.h"
 
+#include "common/base/clock.h"
 #include "common/io/fd.h"
 
 #include <gtest/gtest.h>
@@ -52,19 +53,16 @@ class Zap {
   std::thread thread_;
 };
 
-/// Waits on real I/O, at most 10 s.
+/// Polls real I/O, at most 20 s. Waiting for the sockets would spin: events nobody takes stay
+/// ready.
 template <class F>
-bool eventually(ZmqSocket& a, ZmqSocket& b, F done) {
-  for (int i = 0; i < 1000; ++i) {
-    if (done()) return true;
-    std::array<ZmqWaitItem, 4> items{
-        ZmqWaitItem{.socket = &a}, ZmqWaitItem{.socket = &a, .events = true},
-        ZmqWaitItem{.socket = &b}, ZmqWaitItem{.socket = &b, .events = true}};
-    const auto waited = zmq_wait(items, 10ms);
-    EXPECT_TRUE(waited.has_value()) << waited.error().text;
-    if (!waited) return false;
+bool eventually(F done) {
+  const MonoTime deadline = latency_clock() + 20s;
+  while (!done()) {
+    if (latency_clock() > deadline) return false;
+    EXPECT_TRUE(zmq_wait({}, 2ms).has_value());
   }
-  return false;
+  return true;
 }
 
 bool saw(ZmqSocket& socket, Kind wanted, std::vector<ZmqEvent>& seen) {
@@ -93,13 +91,12 @@ TEST(ZmqSocket, TheRightKeysConnectAndTheRouterLearnsTheUserFromZap) {
   const Zap zap(context, client.public_key);
   const Ends ends = connect(context, server, server.public_key, client);
   std::vector<ZmqEvent> seen;
-  ASSERT_TRUE(eventually(*ends.dealer, *ends.router,
-                         [&] { return saw(*ends.dealer, Kind::kHandshakeSucceeded, seen); }));
+  ASSERT_TRUE(eventually([&] { return saw(*ends.dealer, Kind::kHandshakeSucceeded, seen); }));
 
   const std::array<std::string_view, 2> hello{"head", "body"};
   ASSERT_TRUE(ends.dealer->send(hello).has_value());
   std::optional<ZmqMessage> got;
-  ASSERT_TRUE(eventually(*ends.dealer, *ends.router, [&] {
+  ASSERT_TRUE(eventually([&] {
     got = ends.router->receive().value();
     return got.has_value();
   }));
@@ -114,7 +111,7 @@ TEST(ZmqSocket, TheRightKeysConnectAndTheRouterLearnsTheUserFromZap) {
   const std::array<std::string_view, 2> answer{got->parts[0], "welcome"};
   ASSERT_TRUE(ends.router->send(answer).has_value());
   std::optional<ZmqMessage> back;
-  ASSERT_TRUE(eventually(*ends.dealer, *ends.router, [&] {
+  ASSERT_TRUE(eventually([&] {
     back = ends.dealer->receive().value();
     return back.has_value();
   }));
@@ -128,8 +125,7 @@ TEST(ZmqSocket, AWrongServerKeyFailsTheHandshakeAndSendsNothing) {
   const Zap zap(context, client.public_key);
   const Ends ends = connect(context, server, keys().public_key, client);
   std::vector<ZmqEvent> seen;
-  EXPECT_TRUE(eventually(*ends.dealer, *ends.router,
-                         [&] { return saw(*ends.dealer, Kind::kHandshakeFailed, seen); }));
+  EXPECT_TRUE(eventually([&] { return saw(*ends.dealer, Kind::kHandshakeFailed, seen); }));
   const std::array<std::string_view, 1> hello{"hello"};
   const auto sent = ends.dealer->send(hello);
   ASSERT_FALSE(sent.has_value());
@@ -142,8 +138,7 @@ TEST(ZmqSocket, AnUnknownClientKeyIsRefusedByZap) {
   const Zap zap(context, keys().public_key);
   const Ends ends = connect(context, server, server.public_key, keys());
   std::vector<ZmqEvent> seen;
-  ASSERT_TRUE(eventually(*ends.dealer, *ends.router,
-                         [&] { return saw(*ends.dealer, Kind::kHandshakeRefused, seen); }));
+  ASSERT_TRUE(eventually([&] { return saw(*ends.dealer, Kind::kHandshakeRefused, seen); }));
   const auto refused = std::find_if(seen.begin(), seen.end(), [](const ZmqEvent& e) {
     return e.kind == Kind::kHandshakeRefused;
   });
@@ -155,8 +150,10 @@ TEST(ZmqSocket, WithoutAZapHandlerNobodyGetsIn) {
   const auto server = keys();
   const Ends ends = connect(context, server, server.public_key, keys());
   std::vector<ZmqEvent> seen;
-  ASSERT_TRUE(eventually(*ends.dealer, *ends.router,
-                         [&] { return saw(*ends.dealer, Kind::kDisconnected, seen); }));
+  ASSERT_TRUE(eventually([&] {
+    return saw(*ends.dealer, Kind::kDisconnected, seen) ||
+           saw(*ends.dealer, Kind::kHandshakeFailed, seen);
+  }));
   EXPECT_FALSE(saw(*ends.dealer, Kind::kHandshakeSucceeded, seen));
 }
 
@@ -175,8 +172,7 @@ TEST(ZmqSocket, NobodyListeningIsAConnectFailure) {
       ZmqSocket::dealer(context, {.keys = keys(), .server_key = keys().public_key}).value();
   ASSERT_TRUE(dealer->connect(endpoint).has_value());
   std::vector<ZmqEvent> seen;
-  EXPECT_TRUE(
-      eventually(*dealer, *dealer, [&] { return saw(*dealer, Kind::kConnectFailed, seen); }));
+  EXPECT_TRUE(eventually([&] { return saw(*dealer, Kind::kConnectFailed, seen); }));
 }
 
 TEST(ZmqSocket, AMessageToAPeerThatIsGoneIsAnError) {
@@ -195,14 +191,12 @@ TEST(ZmqSocket, AnOversizedMessageCutsTheConnection) {
   const Zap zap(context, client.public_key);
   const Ends ends = connect(context, server, server.public_key, client);
   std::vector<ZmqEvent> seen;
-  ASSERT_TRUE(eventually(*ends.dealer, *ends.router,
-                         [&] { return saw(*ends.dealer, Kind::kHandshakeSucceeded, seen); }));
+  ASSERT_TRUE(eventually([&] { return saw(*ends.dealer, Kind::kHandshakeSucceeded, seen); }));
   const std::string big(600 * 1024, 'x');
   const std::array<std::string_view, 1> message{big};
   ASSERT_TRUE(ends.dealer->send(message).has_value());
   std::vector<ZmqEvent> router_seen;
-  EXPECT_TRUE(eventually(*ends.dealer, *ends.router,
-                         [&] { return saw(*ends.router, Kind::kDisconnected, router_seen); }));
+  EXPECT_TRUE(eventually([&] { return saw(*ends.router, Kind::kDisconnected, router_seen); }));
   EXPECT_FALSE(ends.router->receive().value().has_value());
 }
 
