@@ -158,6 +158,18 @@ class Writer {
     put("<time datetime=\"{}\">{}</time>", format_rfc3339(t), format_for_people(t));
   }
 
+  /// Only the clock on the page's own day; the zone is named once, at the top.
+  void time_near(WallTime t, WallTime now) {
+    const std::string iso = format_rfc3339(t);
+    const std::string clock = iso.substr(11, 8);
+    if (iso.substr(0, 10) == format_rfc3339(now).substr(0, 10)) {
+      put("<time datetime=\"{}\">{}</time>", iso, clock);
+    } else {
+      put("<time datetime=\"{}\">{}, {}</time>", iso, format_day(t.us / 1'000'000 / kSecondsPerDay),
+          clock);
+    }
+  }
+
   std::string take() { return std::move(out_); }
 
  private:
@@ -264,21 +276,24 @@ void put_component(Writer& out, const ComponentView& c, WallTime now) {
           html_text(c.name, kNameBytesMax), label(c.state));
   if (c.since) {
     out.put("{} for {}, since ", since_word(c.status), format_span(now - *c.since));
-    out.time(*c.since);
+    out.time_near(*c.since, now);
     out.raw(". ");
   }
   out.raw(c.sure);
-  if (c.measured_at) {
-    out.raw(" <span class=\"small\">Last measured ");
-    out.time(*c.measured_at);
-    out.raw(".</span>");
-  }
   out.raw("</p>");
+  const bool has_percent = c.uptime && !c.uptime->percent.empty();
+  if (c.measured_at || has_percent) out.raw("<p class=\"small\">");
+  if (c.measured_at) {
+    out.raw("Last measured ");
+    out.time_near(*c.measured_at, now);
+    out.raw(". ");
+  }
+  if (has_percent) {
+    out.put("Uptime {}&nbsp;%, {} day{}, coverage {}&nbsp;%.", c.uptime->percent, c.uptime->days,
+            c.uptime->days == 1 ? "" : "s", c.uptime->coverage);
+  }
+  if (c.measured_at || has_percent) out.raw("</p>");
   if (c.uptime) {
-    if (!c.uptime->percent.empty()) {
-      out.put("<p class=\"small\">Uptime {} %, {} day{}, coverage {} %</p>", c.uptime->percent,
-              c.uptime->days, c.uptime->days == 1 ? "" : "s", c.uptime->coverage);
-    }
     put_bars(out, *c.uptime);
   }
   out.raw("</div></div>\n");
@@ -300,7 +315,7 @@ void put_incidents(Writer& out, const PageView& page) {
         "<h3>{}</h3><span class=\"word\">INC-{}</span></div><div class=\"body\"><p>{}</p>"
         "<p class=\"small\">Began ",
         html_text(incident.component, kNameBytesMax), incident.number, html_text(incident.text));
-    out.time(incident.started_at);
+    out.time_near(incident.started_at, page.generated_at);
     out.put(", {} ago</p></div></div>\n", format_span(page.generated_at - incident.started_at));
   }
   out.raw("</div>\n");
@@ -367,7 +382,7 @@ std::string render_html(const PageView& page) {
   out.raw("</div></div>\n<p class=\"until\">Data until ");
   out.time(page.data_until);
   out.raw(". Page made ");
-  out.time(page.generated_at);
+  out.time_near(page.generated_at, page.data_until);
   out.raw(". <span class=\"old\">It was loaded more than 5 minutes ago: reload it.</span></p>\n");
 
   put_incidents(out, page);
