@@ -50,7 +50,7 @@ class Clones(unittest.TestCase):
             for stream in streams:
                 epochs.setdefault(stream.epoch, set()).add(stream.nonce)
             self.assertTrue(any(len(nonces) == 2 for nonces in epochs.values()), epochs)
-            self.assertEqual(world.truth().accounting_errors(generated=False), [])
+            self.assertEqual(world.truth().accounting_errors(), [])
 
     def test_two_clones_at_once_are_detected_and_have_one_vote(self):
         with World(ARGS.build) as world:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import oracle  # noqa: E402
+import truth  # noqa: E402
 from oracle import Page, Series, Stored  # noqa: E402
 
 S = Series(7, "shop", "eu-west", 1000, 250)
@@ -63,6 +64,19 @@ class Loss(unittest.TestCase):
     def test_a_life_that_never_came_to_work_belongs_to_the_absence(self):
         lives = [[10.0, 20.0], [None, 21.0], [22.0, None]]
         self.assertEqual(oracle.absences(lives, 30_000, 500, 300), [(0, 10_500), (19_700, 22_500)])
+
+
+class Protobuf(unittest.TestCase):
+    def test_a_result_is_read_with_its_attempts(self):
+        phases = bytes([0x10, 150, 1, 0x38, 200, 1])  # connect_us 150, total_us 200.
+        attempt = bytes([0x10, 200, 1]) + b"\x22\x03abc" + bytes([0x2a, len(phases)]) + phases
+        result = (bytes([0x08, 7, 0x58, 200, 1]) + b"\x39" + (5).to_bytes(8, "little")
+                  + bytes([0x72, len(attempt)]) + attempt)
+        got = truth.decode_result(result)
+        self.assertEqual((got.series, got.reason, len(got.attempts)), (7, "connect.refused", 1))
+        self.assertEqual(got.attempts[0].detail, "abc")
+        self.assertEqual(dict(got.attempts[0].phases_us)["connect"], 150)
+        self.assertEqual(dict(got.attempts[0].phases_us)["total"], 200)
 
 
 class Pages(unittest.TestCase):
