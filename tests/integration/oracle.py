@@ -147,3 +147,12 @@ def page_errors(incidents: list[str], pages: list[Page], calls: list[str], kills
     if extra > kills:
         errors.append(f"{extra} extra messages with {kills} kills: {received}")
     return errors
+
+
+def report(*checked) -> list[str]:
+    """Prints each (invariant, words, how many were looked at, violations); answers all violations."""
+    broken = []
+    for name, words, count, violations in checked:
+        print(f"  {name:10} {words}: {count} checked, {len(violations)} violations", flush=True)
+        broken += [f"{name}: {v}" for v in violations]
+    return broken
