@@ -5,11 +5,12 @@
 // Pure and deterministic. Compile once per spec, judge every attempt.
 //
 // Rules, in order:
-//  1. A failure of the probe is the finding: down when the reason blames the target, no_data when it
+//  1. A failure of the probe is the finding: down when the reason blames the target, no_data when
+//  it
 //     blames ourselves or our policy.
 //  2. All assertions must hold; the first that does not is the finding, down.
-//     None given: HTTP needs status in 200..299, DNS needs NOERROR (else dns.rcode) and an answer of
-//     the asked type (else dns.nodata), TCP needs nothing more.
+//     None given: HTTP needs status in 200..299, DNS needs NOERROR (else dns.rcode) and an answer
+//     of the asked type (else dns.nodata), TCP needs nothing more.
 //  3. The first `degraded` condition that holds makes the finding degraded.
 //  4. Otherwise up.
 // What was not observed never satisfies anything: a body that was cut fails every assertion that
@@ -32,7 +33,7 @@ class Evaluator {
   /// Refuses (kInvalid, kUnsupported) what it cannot evaluate; never skips a condition.
   static Expected<Evaluator> compile(const ProbeSpec& spec);
 
-  /// `now` is when the attempt ended; certificates are judged by it. One thread at a time.
+  /// `now` is when the attempt ended; certificates are judged by it. Thread-safe.
   Finding judge(const Observation& observation, WallTime now) const;
 
  private:
