@@ -1,7 +1,7 @@
 #include "collector/ingest/gate.h"
 
-#include "collector/ingest/zap.h"
 #include "common/base/strings.h"
+#include "common/io/zmq_socket.h"
 #include "common/wire/frame.h"
 #include "common/wire/messages.h"
 
@@ -182,7 +182,7 @@ void Gate::message(Connection& from, const Bytes& body, const std::string& addre
       out.rejected.push_back({Rejection::kNotAuthorised, who, "enrol under an agent's key"});
       return;
     }
-    if (!is_z85_key(enrol->public_key)) {
+    if (!io::is_curve_key(enrol->public_key)) {
       out.rejected.push_back(
           {Rejection::kMalformed, who, "enrol with a public key that is not 40 characters of Z85"});
       refuse(from.routing_id, RefusalCode::kEnrolment, "the public key is not a CURVE key in Z85",
@@ -265,6 +265,11 @@ GateOutput Gate::forget_sessions() {
     }
   }
   return out;
+}
+
+bool Gate::knows(const std::string& routing_id, int fd) {
+  const Connection* connection = sessions_.find(routing_id);
+  return connection != nullptr && connection->fd == fd;
 }
 
 std::optional<std::string> Gate::route(SessionId session) {

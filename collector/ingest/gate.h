@@ -81,6 +81,9 @@ class Gate {
   /// The peer does not read: its connection is given up, and the engine is told.
   std::pair<int, GateOutput> give_up(const std::string& routing_id);
 
+  /// Whether this connection has spoken before.
+  bool knows(const std::string& routing_id, int fd);
+
   std::size_t connections() const { return sessions_.size(); }
 
  private:

@@ -2,14 +2,11 @@
 
 #include "common/base/check.h"
 #include "common/base/strings.h"
+#include "common/io/zmq_socket.h"
 
 namespace tocsin::collector {
 namespace {
 
-constexpr std::string_view kZ85Alphabet =
-    "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#";
-constexpr std::size_t kCurveKeySize = 32;
-constexpr std::size_t kCurveKeyChars = 40;
 /// RFC 27: request id, domain and address are short strings of at most 255 octets.
 constexpr std::size_t kFieldSizeMax = 255;
 
@@ -39,10 +36,10 @@ Expected<ZapRequest> parse_zap_request(const std::vector<Bytes>& parts) {
   request.address = printable(parts[3]);
   request.mechanism = printable(parts[5], 32);
   if (request.mechanism == "CURVE") {
-    if (parts.size() != 7 || parts[6].size() != kCurveKeySize) {
-      return fail(Errc::kInvalid, "a CURVE request has one credential of {} bytes", kCurveKeySize);
+    if (parts.size() == 7) request.public_key = io::curve_key_from_raw(as_bytes(parts[6]));
+    if (request.public_key.empty()) {
+      return fail(Errc::kInvalid, "a CURVE request has one credential of 32 bytes");
     }
-    request.public_key = z85_encode(as_bytes(parts[6]));
   }
   return request;
 }
@@ -54,26 +51,6 @@ std::vector<Bytes> zap_accept(const std::string& request_id, const std::string& 
 
 std::vector<Bytes> zap_deny(const std::string& request_id, const std::string& text) {
   return reply(request_id, "400", printable(text, kFieldSizeMax - 4), "");
-}
-
-std::string z85_encode(ByteSpan bytes) {
-  CHECK(bytes.size() % 4 == 0);
-  std::string out;
-  out.reserve(bytes.size() / 4 * 5);
-  for (std::size_t i = 0; i < bytes.size(); i += 4) {
-    const std::uint32_t value = (std::uint32_t{bytes[i]} << 24) |
-                                (std::uint32_t{bytes[i + 1]} << 16) |
-                                (std::uint32_t{bytes[i + 2]} << 8) | std::uint32_t{bytes[i + 3]};
-    for (std::uint32_t divisor = 85U * 85 * 85 * 85; divisor > 0; divisor /= 85) {
-      out += kZ85Alphabet[value / divisor % 85];
-    }
-  }
-  return out;
-}
-
-bool is_z85_key(std::string_view text) {
-  return text.size() == kCurveKeyChars &&
-         text.find_first_not_of(kZ85Alphabet) == std::string_view::npos;
 }
 
 }  // namespace tocsin::collector

@@ -14,8 +14,6 @@
 
 namespace tocsin::collector {
 
-inline constexpr std::string_view kZapDomain = "tocsin";
-
 struct ZapRequest {
   std::string request_id;  ///< Opaque, echoed.
   std::string domain;
@@ -34,11 +32,5 @@ std::vector<Bytes> zap_accept(const std::string& request_id, const std::string& 
 
 /// Status 400. The text reaches only our own log: a peer is told nothing but that it failed.
 std::vector<Bytes> zap_deny(const std::string& request_id, const std::string& text);
-
-/// Z85 (ZeroMQ RFC 32); size must be a multiple of 4.
-std::string z85_encode(ByteSpan bytes);
-
-/// 40 characters of the Z85 alphabet: the form of a CURVE key.
-bool is_z85_key(std::string_view text);
 
 }  // namespace tocsin::collector

@@ -71,17 +71,5 @@ TEST(Zap, AnswersInTheSixPartsOfTheProtocol) {
   EXPECT_EQ(zap_deny("7", "no"), (std::vector<Bytes>{"1.0", "7", "400", "no", "", ""}));
 }
 
-TEST(Zap, EncodesTheExampleOfRfc32) {
-  const std::string bytes = "\x86\x4F\xD2\x6F\xB5\x59\xF7\x5B";
-  EXPECT_EQ(z85_encode(as_bytes(bytes)), "HelloWorld");
-}
-
-TEST(Zap, KnowsTheShapeOfAKey) {
-  EXPECT_TRUE(is_z85_key(kKeyZ85));
-  EXPECT_FALSE(is_z85_key(kKeyZ85.substr(1)));
-  EXPECT_FALSE(is_z85_key(std::string(40, ' ')));
-  EXPECT_FALSE(is_z85_key(std::string(40, '"')));
-}
-
 }  // namespace
 }  // namespace tocsin::collector
