@@ -94,6 +94,12 @@ class HttpRequestParser {
   /// Bytes of a request have arrived: the header deadline runs.
   bool started() const { return state_ != State::kRequestLine || !line_.empty(); }
 
+  /// The header is complete and the body is arriving: the body's deadline runs.
+  bool in_body() const {
+    return state_ != State::kRequestLine && state_ != State::kHeaders &&
+           status() == Status::kNeedMore;
+  }
+
   /// The header is complete and the client waits for "100 Continue" before it sends the body. True
   /// until a byte of the body arrives.
   bool expects_continue() const { return expects_continue_; }
