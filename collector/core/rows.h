@@ -226,6 +226,8 @@ struct IncidentRow {
   std::vector<CheckResult> evidence;  ///< The deciding result of each down region, with attempts.
   std::uint32_t timeline_seq = 0;     ///< Last used.
   PolicySpec policy;                  ///< As it was when the incident opened; empty key: none.
+  std::vector<ChannelSpec> notified;  ///< Each destination that was sent a trigger, as it was then:
+                                      ///< the resolve goes there even if the channel is gone.
 
   friend bool operator==(const IncidentRow&, const IncidentRow&) = default;
 };
@@ -350,7 +352,8 @@ struct JournalEntry {
   enum class Kind : std::uint8_t {
     kFrame = 1,  ///< The frame's bytes as received, after 16 bytes of agent id.
     kAgentState =
-        2,  ///< An encoded change of an agent's or region's liveness that votes depend on.
+        2,  ///< A change other than a frame that votes depend on (collector/core/checkpoint.h):
+            ///< a region went blind or came back, a series began, ended or starts afresh.
   };
 
   Kind kind = Kind::kFrame;
