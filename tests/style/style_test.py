@@ -102,6 +102,11 @@ class Layers(unittest.TestCase):
             (root / "common/codec/http1.cc").write_text("#include <llhttp.h>\n")
             used = {("common/codec/http1.cc", "llhttp"): "reason"}
             self.assertEqual(layers.check_tree(root, used).errors, [])
+            (root / "common/codec/http1.h").write_text("#include <llhttp.h>\n")
+            self.assertEqual(len(layers.check_tree(root, used).errors), 1)
+            both = dict(used) | {("common/codec/http1.h", "llhttp"): "reason"}
+            self.assertEqual(layers.check_tree(root, both).errors, [])
+            (root / "common/codec/http1.h").unlink()
             unused = dict(used) | {("common/codec/url.cc", "re2"): "reason"}
             errors = layers.check_tree(root, unused).errors
             self.assertEqual(len(errors), 1)
