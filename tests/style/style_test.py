@@ -10,6 +10,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import headers  # noqa: E402
 import layers  # noqa: E402
+import paths  # noqa: E402
 import source  # noqa: E402
 import style  # noqa: E402
 
@@ -102,6 +103,11 @@ class Layers(unittest.TestCase):
             (root / "common/codec/http1.cc").write_text("#include <llhttp.h>\n")
             used = {("common/codec/http1.cc", "llhttp"): "reason"}
             self.assertEqual(layers.check_tree(root, used).errors, [])
+            (root / "common/codec/http1.h").write_text("#include <llhttp.h>\n")
+            self.assertEqual(len(layers.check_tree(root, used).errors), 1)
+            both = dict(used) | {("common/codec/http1.h", "llhttp"): "reason"}
+            self.assertEqual(layers.check_tree(root, both).errors, [])
+            (root / "common/codec/http1.h").unlink()
             unused = dict(used) | {("common/codec/url.cc", "re2"): "reason"}
             errors = layers.check_tree(root, unused).errors
             self.assertEqual(len(errors), 1)
@@ -190,6 +196,36 @@ class Headers(unittest.TestCase):
             (root / "common/b.h").write_text("#pragma once\nstruct C {};\n")
             errors, _, compiled = headers.check_tree(root, root / "build", "g++")
             self.assertEqual((len(errors), compiled), (1, 2))
+
+
+class Paths(unittest.TestCase):
+    def test_names_of_nothing_are_found_and_real_ones_pass(self):
+        with tempfile.TemporaryDirectory() as name:
+            root = Path(name)
+            (root / "common/base").mkdir(parents=True)
+            (root / "docs").mkdir()
+            (root / "common/base/time.h").write_text("")
+            (root / "docs/wire.md").write_text("")
+            good = "`common/base/time.h` `common/base/time` `common/base` [w](wire.md) and docs/wire.md"
+            self.assertEqual(paths.check_text(root, "docs/a.md", good), [])
+            bad = "`common/base/tome.h` [w](store.md) and docs/store.md"
+            self.assertEqual(len(paths.check_text(root, "docs/a.md", bad)), 3)
+            shown = "```\n`common/base/tome.h`\n```\n[x](https://example.com/y)\n"
+            self.assertEqual(paths.check_text(root, "docs/a.md", shown), [])
+
+    def test_a_limit_must_stand_in_the_file_it_names(self):
+        with tempfile.TemporaryDirectory() as name:
+            root = Path(name)
+            (root / "common").mkdir()
+            (root / "common/a.h").write_text("constexpr int kHereMax = 1;\n")
+            row = "| x | 1 | refused | `{}` | `common/a.h` |\n"
+            self.assertEqual(paths.check_limits(root, row.format("kHereMax")), [])
+            self.assertEqual(len(paths.check_limits(root, row.format("kThereMax"))), 1)
+
+    def test_crash_points_and_their_table_agree(self):
+        code = ['TOCSIN_CRASH_POINT("spool.sync.before");', 'TOCSIN_CRASH_POINT("a.b.c");']
+        self.assertEqual(len(paths.check_crash_points(code, "`spool.sync.before` `x.y.z`")), 2)
+        self.assertEqual(paths.check_crash_points(code, "`spool.sync.before` `a.b.c`"), [])
 
 
 class Files(unittest.TestCase):
