@@ -24,9 +24,17 @@ void Scheduler::reshare() {
   }
   for (auto& [interval, queue] : queues_) {
     const double part = static_cast<double>(queue.series) / static_cast<double>(interval) / need;
-    const auto share = static_cast<std::uint32_t>(part * max_in_flight_);
+    const auto share = static_cast<std::uint32_t>(part * (max_in_flight_ / 2));
     queue.share = std::max(share, 1U);
   }
+}
+
+std::uint32_t Scheduler::reserved_for_others(const Queue& queue) const {
+  std::uint32_t sum = 0;
+  for (const auto& [interval, other] : queues_) {
+    if (&other != &queue && other.in_flight < other.share) sum += other.share - other.in_flight;
+  }
+  return sum;
 }
 
 bool Scheduler::put(SeriesId series, const SlotGrid& grid, WallTime now) {
@@ -83,29 +91,29 @@ void Scheduler::take_due(WallTime now, bool resumed, std::vector<DueSlot>& due,
       wait_for(series, entry, next);
     }
   }
-  // Then the earliest due of the queues within their share, then of any queue while budget is left.
-  for (const bool guaranteed : {true, false}) {
-    while (in_flight_ < max_in_flight_) {
-      Queue* best = nullptr;
-      for (auto& [interval, queue] : queues_) {
-        if (guaranteed && queue.in_flight >= queue.share) continue;
-        auto first = queue.waiting.begin();
-        if (first == queue.waiting.end() || first->first > now.ms()) continue;
-        if (best == nullptr || first->first < best->waiting.begin()->first) best = &queue;
-      }
-      if (best == nullptr) break;
-      const auto [slot_ms, series] = *best->waiting.begin();
-      best->waiting.erase(best->waiting.begin());
-      Entry& entry = series_.at(series);
-      entry.in_flight = true;
-      ++best->in_flight;
-      ++best->stats.started;
-      ++in_flight_;
-      const WallTime slot = entry.grid.slot(entry.tick);
-      const Duration late = std::max(now - slot, Duration{0});
-      best->stats.lateness_max = std::max(best->stats.lateness_max, late);
-      due.push_back({series, entry.tick, slot, late});
+  // Then the earliest due of the queues that have a place, guaranteed or free.
+  while (in_flight_ < max_in_flight_) {
+    Queue* best = nullptr;
+    for (auto& [interval, queue] : queues_) {
+      auto first = queue.waiting.begin();
+      if (first == queue.waiting.end() || first->first > now.ms()) continue;
+      const bool place =
+          queue.in_flight < queue.share || in_flight_ + reserved_for_others(queue) < max_in_flight_;
+      if (!place) continue;
+      if (best == nullptr || first->first < best->waiting.begin()->first) best = &queue;
     }
+    if (best == nullptr) break;
+    const auto [slot_ms, series] = *best->waiting.begin();
+    best->waiting.erase(best->waiting.begin());
+    Entry& entry = series_.at(series);
+    entry.in_flight = true;
+    ++best->in_flight;
+    ++best->stats.started;
+    ++in_flight_;
+    const WallTime slot = entry.grid.slot(entry.tick);
+    const Duration late = std::max(now - slot, Duration{0});
+    best->stats.lateness_max = std::max(best->stats.lateness_max, late);
+    due.push_back({series, entry.tick, slot, late});
   }
 }
 

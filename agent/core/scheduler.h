@@ -112,6 +112,8 @@ class Scheduler {
   };
 
   void reshare();
+  /// Places that queues other than `queue` are guaranteed and do not use.
+  std::uint32_t reserved_for_others(const Queue& queue) const;
   void wait_for(SeriesId series, Entry& entry, std::uint32_t tick);
 
   std::uint32_t max_in_flight_;
