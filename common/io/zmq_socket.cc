@@ -317,6 +317,11 @@ std::string ZmqSocket::bound_endpoint() const {
   return text.data();
 }
 
+void ZmqSocket::set_linger(Duration at_most) {
+  const int ms = static_cast<int>(at_most.count() / 1000);
+  CHECK(zmq_setsockopt(socket_, ZMQ_LINGER, &ms, sizeof ms) == 0);
+}
+
 Expected<void> ZmqSocket::send(std::span<const std::string_view> parts) {
   CHECK(!parts.empty());
   for (std::size_t i = 0; i < parts.size(); ++i) {
