@@ -392,6 +392,9 @@ Expected<std::unique_ptr<SqliteStore>> SqliteStore::open(const Options& options)
   TRY(expect_setting(db, "PRAGMA synchronous", "2"));
   TRY(expect_setting(db, "PRAGMA secure_delete", "2"));
   TRY(expect_setting(db, "PRAGMA wal_autocheckpoint", "0"));
+  if (options.file_mib_max > 0) {
+    TRY(db.run(fmt::format("PRAGMA max_page_count = {}", options.file_mib_max * 256).c_str()));
+  }
   if (options.quick_check) {
     TRY_ASSIGN(const std::string found, db.ask("PRAGMA quick_check(1)"));
     if (found != "ok") {

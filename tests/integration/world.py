@@ -52,7 +52,7 @@ class Agent:
     def working(self) -> bool:
         """It has an assignment, from the collector or from its cache, and runs it."""
         try:
-            if self.metrics().get("tocsin_agent_series", 0) > 0:
+            if self.metrics().get("tocsin_agent_queue_series", 0) > 0:
                 self.program.mark_working()
                 return True
         except OSError:

@@ -128,6 +128,7 @@ class Style(unittest.TestCase):
             "throw": ["throw std::runtime_error(x);"],
             "assert": ["assert(x > 0);"],
             "stdout": ["std::cout << 1;"],
+            "banner": ["// ------------", "//////  ================"],
             "todo": ["// TODO: later", "// FIXME(me): later"],
         }
         for rule, lines in planted.items():
@@ -142,7 +143,7 @@ class Style(unittest.TestCase):
 
     def test_what_only_looks_like_it_passes(self):
         for line in ("plan.time(0);", "// sleep(1) would be wrong here", 'log("rand()");',
-                     "// TODO(#12): the next issue", "operand(1);", "static_assert(sizeof(int) == 4);",
+                     "// TODO(#12): the next issue", "// state      -------------", "operand(1);", "static_assert(sizeof(int) == 4);",
                      "co.brand(2);", "auto x = clock_.now();"):
             self.assertEqual(style.check_rules("agent/core/a.cc", line + "\n"), [], line)
 
