@@ -2,12 +2,12 @@
 // A client that says exactly the bytes a test wants, on 127.0.0.1, while the test turns the loop of
 // the server itself. Waiting is bounded by real time, but nothing is asserted about it.
 
+#include "common/base/clock.h"
 #include "common/io/event_loop.h"
 #include "common/io/fd.h"
 
 #include <arpa/inet.h>
 #include <cerrno>
-#include <chrono>
 #include <cstdint>
 #include <cstring>
 #include <functional>
@@ -33,9 +33,9 @@ struct ManualClock final : Clock {
 
 /// Turns the loop until the condition holds; false when it never did within some ten seconds.
 inline bool turn_until(io::EventLoop& loop, const std::function<bool()>& condition) {
-  const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds{10};
+  const MonoTime give_up = latency_clock() + 10s;
   while (!condition()) {
-    if (std::chrono::steady_clock::now() > give_up) return false;
+    if (latency_clock() > give_up) return false;
     loop.run_once(2ms);
   }
   return true;

@@ -251,7 +251,7 @@ CREATE TABLE outbox (
   token INTEGER NOT NULL,
   attempts INTEGER NOT NULL,
   next_us INTEGER,
-  cancel_why TEXT,
+  cancel_why TEXT NOT NULL,
   UNIQUE (incident, cause_seq, step, repeat, channel)
 ) STRICT;
 CREATE INDEX outbox_waiting ON outbox (created_us, id) WHERE state IN ('pending', 'claimed');

@@ -1,0 +1,359 @@
+#include "collector/core/checkpoint.h"
+
+#include "common/base/hash.h"
+
+#include <algorithm>
+
+namespace tocsin::collector {
+
+namespace {
+
+constexpr std::uint32_t kMagic = 0x31504b43;  // "CKP1"
+
+void put_text(ByteWriter& out, std::string_view text) {
+  out.u32(static_cast<std::uint32_t>(text.size()));
+  out.bytes(as_bytes(text));
+}
+
+std::string get_text(ByteReader& in) {
+  const std::uint32_t size = in.u32();
+  return std::string{as_view(in.take(size))};
+}
+
+void put_time(ByteWriter& out, WallTime t) { out.u64(static_cast<std::uint64_t>(t.us)); }
+
+WallTime get_time(ByteReader& in) { return {static_cast<std::int64_t>(in.u64())}; }
+
+void put_ms(ByteWriter& out, std::int64_t ms) { out.u64(static_cast<std::uint64_t>(ms)); }
+
+std::int64_t get_ms(ByteReader& in) { return static_cast<std::int64_t>(in.u64()); }
+
+RegionTable* find_region(State& state, const std::string& key) {
+  const auto it = state.region_by_key.find(key);
+  return it == state.region_by_key.end() ? nullptr : &state.regions[it->second];
+}
+
+}  // namespace
+
+void encode_result(ByteWriter& out, const CheckResult& r) {
+  out.u32(static_cast<std::uint32_t>(r.series));
+  out.u8(static_cast<std::uint8_t>(r.kind));
+  out.u32(r.tick);
+  out.u32(r.tick_last);
+  out.u32(r.spec_rev);
+  out.u64(r.config_version);
+  put_time(out, r.slot);
+  out.u32(r.queue_us);
+  out.u32(r.duration_us);
+  out.u8(static_cast<std::uint8_t>(r.outcome));
+  out.u16(static_cast<std::uint16_t>(r.reason));
+  out.u8(static_cast<std::uint8_t>(r.missed));
+  out.bytes(r.request);
+  out.u32(static_cast<std::uint32_t>(r.clock.offset_ms));
+  out.u32(r.clock.error_ms);
+  out.u8(static_cast<std::uint8_t>(std::min(r.attempts.size(), CheckResult::kMaxAttempts)));
+  for (std::size_t i = 0; i < std::min(r.attempts.size(), CheckResult::kMaxAttempts); ++i) {
+    const Attempt& a = r.attempts[i];
+    out.u32(a.start_offset_us);
+    out.u8(static_cast<std::uint8_t>(a.finding.outcome));
+    out.u16(static_cast<std::uint16_t>(a.finding.reason));
+    put_text(out, a.finding.detail);
+    for (const std::uint32_t us :
+         {a.phases.dns_us, a.phases.connect_us, a.phases.tls_us, a.phases.send_us, a.phases.wait_us,
+          a.phases.receive_us, a.phases.total_us}) {
+      out.u32(us);
+    }
+    put_text(out, a.remote);
+    out.u32(a.http_status);
+    put_ms(out, a.cert_not_after_ms);
+    put_text(out, a.excerpt);
+  }
+}
+
+CheckResult decode_result(ByteReader& in) {
+  CheckResult r;
+  r.series = static_cast<SeriesId>(in.u32());
+  r.kind = static_cast<ResultKind>(in.u8());
+  r.tick = in.u32();
+  r.tick_last = in.u32();
+  r.spec_rev = in.u32();
+  r.config_version = in.u64();
+  r.slot = get_time(in);
+  r.queue_us = in.u32();
+  r.duration_us = in.u32();
+  r.outcome = static_cast<Outcome>(in.u8());
+  r.reason = static_cast<Reason>(in.u16());
+  r.missed = static_cast<MissedCause>(in.u8());
+  r.request = in.array<16>();
+  r.clock.offset_ms = static_cast<std::int32_t>(in.u32());
+  r.clock.error_ms = in.u32();
+  const std::uint8_t attempts = in.u8();
+  for (std::uint8_t i = 0; i < attempts && in.ok(); ++i) {
+    Attempt a;
+    a.start_offset_us = in.u32();
+    a.finding.outcome = static_cast<Outcome>(in.u8());
+    a.finding.reason = static_cast<Reason>(in.u16());
+    a.finding.detail = get_text(in);
+    for (std::uint32_t* us :
+         {&a.phases.dns_us, &a.phases.connect_us, &a.phases.tls_us, &a.phases.send_us,
+          &a.phases.wait_us, &a.phases.receive_us, &a.phases.total_us}) {
+      *us = in.u32();
+    }
+    a.remote = get_text(in);
+    a.http_status = in.u32();
+    a.cert_not_after_ms = get_ms(in);
+    a.excerpt = get_text(in);
+    r.attempts.push_back(std::move(a));
+  }
+  return r;
+}
+
+Bytes encode_change(const StateChange& change) {
+  Bytes bytes;
+  ByteWriter out{bytes};
+  out.u8(static_cast<std::uint8_t>(change.index() + 1));
+  if (const auto* series = std::get_if<SeriesChange>(&change)) {
+    out.u32(static_cast<std::uint32_t>(series->series));
+    out.u32(series->spec_rev);
+    out.u8(static_cast<std::uint8_t>((series->voting ? 1 : 0) | (series->clear ? 2 : 0)));
+  } else if (const auto* region = std::get_if<RegionChange>(&change)) {
+    out.u8(region->blind ? 1 : 0);
+    put_ms(out, region->at_ms);
+    put_text(out, region->region);
+  } else {
+    const auto& rules = std::get<RulesChange>(change);
+    out.bytes(rules.monitor.bytes);
+    put_time(out, rules.since);
+  }
+  return bytes;
+}
+
+Expected<StateChange> decode_change(ByteSpan bytes) {
+  ByteReader in{bytes};
+  const std::uint8_t kind = in.u8();
+  StateChange change;
+  if (kind == 1) {
+    SeriesChange series;
+    series.series = static_cast<SeriesId>(in.u32());
+    series.spec_rev = in.u32();
+    const std::uint8_t flags = in.u8();
+    series.voting = (flags & 1) != 0;
+    series.clear = (flags & 2) != 0;
+    change = series;
+  } else if (kind == 2) {
+    RegionChange region;
+    region.blind = in.u8() != 0;
+    region.at_ms = get_ms(in);
+    region.region = get_text(in);
+    change = region;
+  } else if (kind == 3) {
+    RulesChange rules;
+    rules.monitor.bytes = in.array<16>();
+    rules.since = get_time(in);
+    change = rules;
+  } else {
+    return fail(Errc::kCorrupt, "journal: state change of unknown kind {}", kind);
+  }
+  if (!in.ok() || !in.rest().empty()) {
+    return fail(Errc::kCorrupt, "journal: state change of {} bytes is malformed", bytes.size());
+  }
+  return change;
+}
+
+void apply(State& state, const StateChange& change) {
+  if (const auto* series = std::get_if<SeriesChange>(&change)) {
+    SeriesState* s = state.find_series(series->series);
+    if (s == nullptr) return;
+    s->spec_rev = series->spec_rev;
+    s->voting = series->voting;
+    if (series->clear) {
+      s->log.clear();
+      s->failing.reset();
+      s->counted = Ballot::kNone;
+      s->heard = s->distrusted = s->old_spec = false;
+    }
+  } else if (const auto* region = std::get_if<RegionChange>(&change)) {
+    RegionTable* r = find_region(state, region->region);
+    if (r == nullptr) return;
+    if (region->blind) {
+      r->blind.push_back({region->at_ms, INT64_MAX});
+      if (r->blind.size() > RegionTable::kBlindMax) r->blind.erase(r->blind.begin());
+    } else if (!r->blind.empty()) {
+      r->blind.back().to_ms = region->at_ms;
+    }
+  } else {
+    const auto& rules = std::get<RulesChange>(change);
+    const auto it = state.monitor_by_id.find(rules.monitor);
+    if (it != state.monitor_by_id.end()) state.monitors[it->second].rules_since = rules.since;
+  }
+}
+
+Bytes encode_checkpoint(const State& state) {
+  Bytes bytes;
+  bytes.reserve(64 + state.series.size() * 96);
+  ByteWriter out{bytes};
+  out.u32(kMagic);
+  out.u32(static_cast<std::uint32_t>(state.series.size()));
+  for (std::size_t i = 1; i < state.series.size(); ++i) {
+    const SeriesState& s = state.series[i];
+    out.u32(s.spec_rev);
+    out.u8(static_cast<std::uint8_t>((s.voting ? 1 : 0) | (s.distrusted ? 2 : 0) |
+                                     (s.old_spec ? 4 : 0) | (s.failing ? 8 : 0)));
+    out.u32(s.window.last);
+    out.u64(s.window.bits);
+    out.u32(s.missed_through);
+    put_time(out, s.last_result);
+    s.log.encode(out);
+    if (s.failing) encode_result(out, *s.failing);
+  }
+  std::map<MonitorId, WallTime> rules;  // In one order, whatever the indexes are.
+  for (const MonitorTable& monitor : state.monitors) {
+    if (monitor.entry != nullptr) rules[monitor.id] = monitor.rules_since;
+  }
+  out.u32(static_cast<std::uint32_t>(rules.size()));
+  for (const auto& [id, since] : rules) {
+    out.bytes(id.bytes);
+    put_time(out, since);
+  }
+  out.u32(static_cast<std::uint32_t>(state.region_by_key.size()));
+  for (const auto& [key, index] : state.region_by_key) {
+    const RegionTable& region = state.regions[index];
+    put_text(out, key);
+    out.u16(static_cast<std::uint16_t>(region.blind.size()));
+    for (const BlindSpan& blind : region.blind) {
+      put_ms(out, blind.from_ms);
+      put_ms(out, blind.to_ms);
+    }
+  }
+  out.u32(static_cast<std::uint32_t>(state.one_offs.size()));
+  for (const std::uint64_t key : state.one_offs) out.u64(key);
+  out.u32(crc32c(as_bytes(bytes)));
+  return bytes;
+}
+
+Expected<void> decode_checkpoint(ByteSpan bytes, State& state) {
+  if (bytes.size() < 12) return fail(Errc::kCorrupt, "checkpoint: {} bytes", bytes.size());
+  ByteReader tail{bytes.subspan(bytes.size() - 4)};
+  const ByteSpan body = bytes.first(bytes.size() - 4);
+  ByteReader in{body};
+  if (in.u32() != kMagic || tail.u32() != crc32c(body)) {
+    return fail(Errc::kCorrupt, "checkpoint: magic or CRC does not match");
+  }
+  const std::uint32_t series = in.u32();
+  for (std::uint32_t i = 1; i < series && in.ok(); ++i) {
+    SeriesState unknown;
+    SeriesState& s = i < state.series.size() ? state.series[i] : unknown;
+    s.spec_rev = in.u32();
+    const std::uint8_t flags = in.u8();
+    s.voting = (flags & 1) != 0;
+    s.distrusted = (flags & 2) != 0;
+    s.old_spec = (flags & 4) != 0;
+    s.window.last = in.u32();
+    s.window.bits = in.u64();
+    s.missed_through = in.u32();
+    s.last_result = get_time(in);
+    RunRule rule{1, 2, std::max<std::int64_t>(1, s.row.grid.interval_ms)};
+    if (s.monitor != kNoIndex) {
+      rule = state.monitors[s.monitor].rule;
+      rule.interval_ms = s.row.grid.interval_ms;
+    }
+    s.log = SampleLog::decode(in, rule);
+    s.failing.reset();
+    if ((flags & 8) != 0) s.failing = std::make_unique<CheckResult>(decode_result(in));
+  }
+  const std::uint32_t monitors = in.u32();
+  for (std::uint32_t i = 0; i < monitors && in.ok(); ++i) {
+    RulesChange rules;
+    rules.monitor.bytes = in.array<16>();
+    rules.since = get_time(in);
+    apply(state, rules);
+  }
+  const std::uint32_t regions = in.u32();
+  for (std::uint32_t i = 0; i < regions && in.ok(); ++i) {
+    const std::string key = get_text(in);
+    std::vector<BlindSpan> blind;
+    const std::uint16_t spans = in.u16();
+    for (std::uint16_t j = 0; j < spans && in.ok(); ++j) {
+      const std::int64_t from = get_ms(in);
+      blind.push_back({from, get_ms(in)});
+    }
+    if (RegionTable* region = find_region(state, key)) region->blind = std::move(blind);
+  }
+  const std::uint32_t one_offs = in.u32();
+  for (std::uint32_t i = 0; i < one_offs && in.ok(); ++i) {
+    const std::uint64_t key = in.u64();
+    if (state.one_off_set.insert(key).second) state.one_offs.push_back(key);
+  }
+  if (!in.ok()) return fail(Errc::kCorrupt, "checkpoint: shorter than it says");
+  return {};
+}
+
+std::uint64_t digest_of(const State& state) {
+  Bytes bytes = encode_checkpoint(state);
+  ByteWriter out{bytes};
+  out.u64(state.catalog.version);
+  for (const auto& [key, entry] : state.catalog.monitors) {
+    put_text(out, key);
+    out.u32(entry.spec_rev);
+    const auto it = state.monitor_by_id.find(entry.spec.id);
+    if (it == state.monitor_by_id.end()) continue;
+    const MonitorStateRow& row = state.monitors[it->second].state;
+    out.bytes(row.monitor.bytes);
+    out.u8(static_cast<std::uint8_t>(row.status));
+    put_time(out, row.since);
+    put_text(out, row.because);
+    out.u64(row.verdict_seq);
+    out.bytes(row.incident.value_or(IncidentId{}).bytes);
+  }
+  for (const auto& [key, index] : state.region_by_key) {
+    const RegionTable& region = state.regions[index];
+    if (!region.defined) continue;
+    put_text(out, key);
+    out.u8(region.row.blind ? 1 : 0);
+    put_time(out, region.row.since);
+    out.bytes(region.row.incident.value_or(IncidentId{}).bytes);
+  }
+  for (const auto& [id, index] : state.agent_by_id) {
+    const AgentTable& agent = state.agents[index];
+    out.bytes(id.bytes);
+    put_text(out, agent.row.host);
+    put_time(out, agent.row.revoked_at.value_or(WallTime{}));
+    for (const std::uint64_t n :
+         {agent.row.results_stored, agent.row.results_gapped, agent.row.refused_too_old,
+          agent.row.refused_future, agent.row.refused_unassigned, agent.row.refused_duplicate,
+          agent.row.refused_quarantined, std::uint64_t{agent.row.forks}, agent.epoch,
+          std::uint64_t{agent.row.cloned ? 1U : 0U}}) {
+      out.u64(n);
+    }
+    for (const SeriesId series : agent.assigned) out.u32(static_cast<std::uint32_t>(series));
+  }
+  for (const auto& [id, stream] : state.streams) {
+    out.bytes(id.agent.bytes);
+    out.u32(id.epoch);
+    out.bytes(id.nonce);
+    out.u64(stream.high_water);
+    out.bytes(stream.digest);
+  }
+  for (const auto& [id, incident] : state.incidents) {
+    out.bytes(id.bytes);
+    out.u64(incident.row.number);
+    out.u8(static_cast<std::uint8_t>(incident.row.state));
+    put_time(out, incident.row.started_at);
+    put_time(out, incident.row.opened_at);
+    out.u32(incident.row.timeline_seq);
+    out.u32(static_cast<std::uint32_t>(incident.row.notified.size()));
+    out.u32(static_cast<std::uint32_t>(incident.escalation.step));
+    out.u32(static_cast<std::uint32_t>(incident.escalation.repeat));
+    put_time(out, incident.escalation.due_at);
+    out.u8(incident.escalation.done ? 1 : 0);
+  }
+  for (const auto& [id, enrolment] : state.enrolments) {
+    out.bytes(id.bytes);
+    out.u8(enrolment.used_at ? 1 : 0);
+  }
+  out.u64(state.next_incident);
+  out.u64(state.event_seq);
+  return fnv1a64(as_bytes(bytes));
+}
+
+}  // namespace tocsin::collector

@@ -1,0 +1,236 @@
+#include "collector/core/notify_plan.h"
+#include "collector/core/transition.h"
+#include "common/base/check.h"
+
+#include <algorithm>
+
+namespace tocsin::collector {
+
+namespace {
+
+constexpr std::size_t kListed =
+    10;  // Monitors named in an impaired incident; the rest are counted.
+
+const MonitorSpec* spec_of(const State& s, const IncidentRow& incident) {
+  if (!incident.monitor) return nullptr;
+  const auto it = s.monitor_by_id.find(*incident.monitor);
+  if (it == s.monitor_by_id.end()) return nullptr;
+  const MonitorTable& monitor = s.monitors[it->second];
+  return monitor.entry == nullptr ? nullptr : &monitor.entry->spec;
+}
+
+std::string name_of(const IncidentRow& incident) {
+  return fmt::format("INC-{} {}", incident.number, incident.title);
+}
+
+void write(Transition& t, IncidentTable& table, IncidentChange change) {
+  table.row = std::move(change.row);
+  t.row(table.row);
+  t.row(std::move(change.entry));
+}
+
+void write_outbox(Transition& t, std::vector<OutboxRow> rows) {
+  if (rows.empty()) return;
+  for (OutboxRow& row : rows) {
+    row.id = NotificationId{t.mint()};
+    ++t.s.stats.notifications;
+    t.row(std::move(row));
+  }
+  const bool woken = std::any_of(t.out.effects.begin(), t.out.effects.end(), [](const Effect& e) {
+    return std::holds_alternative<WakeOutbox>(e);
+  });
+  if (!woken) t.out.effects.emplace_back(WakeOutbox{});
+}
+
+void arm(State& s, const IncidentTable& table) {
+  if (!table.escalation.done) {
+    s.escalation_due.insert({table.escalation.due_at.us, table.row.id});
+  }
+}
+
+void disarm(State& s, const IncidentTable& table) {
+  s.escalation_due.erase({table.escalation.due_at.us, table.row.id});
+}
+
+void escalate(Transition& t, IncidentTable& table) {
+  disarm(t.s, table);
+  const StepTaken taken = take_step(table.row.policy, table.escalation, t.wall());
+  std::string targets;
+  for (const NotifyTarget& target : taken.targets) {
+    targets += (targets.empty() ? "" : ", ") + target.channel;
+  }
+  IncidentChange change =
+      annotate(table.row, taken.fallback ? TimelineType::kFallback : TimelineType::kStep,
+               fmt::format("{}: {}", taken.because, targets), t.wall());
+  NotifyPlan plan =
+      plan_triggers(change.row, taken, t.s.catalog.channels, spec_of(t.s, change.row), t.wall());
+  change.row.notified = std::move(plan.notified);
+  write(t, table, std::move(change));
+  write_outbox(t, std::move(plan.rows));
+  for (const std::string& key : plan.missing) {
+    t.notice(true, "channel_missing",
+             fmt::format("{}: channel '{}' of policy '{}' no longer exists", name_of(table.row),
+                         key, table.row.policy.key));
+  }
+  table.escalation = taken.next;
+  t.row(table.escalation);
+  arm(t.s, table);
+}
+
+void stop_escalation(Transition& t, IncidentTable& table, const std::string& why) {
+  disarm(t.s, table);
+  if (!table.escalation.done) {
+    table.escalation.done = true;
+    t.row(table.escalation);
+  }
+  t.row(CancelOutbox{table.row.id, why});
+}
+
+}  // namespace
+
+void open(Transition& t, IncidentRow fresh) {
+  fresh.number = t.s.next_incident++;
+  t.row(MetaRow{"next_incident_number", t.s.next_incident});
+  const Catalog& catalog = t.s.catalog;
+  const auto service = catalog.services.find(fresh.service);
+  if (service != catalog.services.end()) {
+    const auto policy = catalog.policies.find(service->second.policy);
+    if (policy != catalog.policies.end()) fresh.policy = policy->second;
+  }
+  const IncidentId id = fresh.id;
+  IncidentTable& table = t.s.incidents[id];
+  write(t, table, open_incident(std::move(fresh), t.wall()));
+  ++t.s.stats.incidents_opened;
+  t.event("incident", id.str(),
+          fmt::format("{} opened: {}", name_of(table.row), table.row.because));
+  t.notice(true, "incident_opened", fmt::format("{}: {}", name_of(table.row), table.row.because));
+  table.escalation = begin_escalation(table.row, t.wall());
+  if (!table.escalation.done && table.escalation.due_at <= t.wall()) {
+    escalate(t, table);
+  } else {
+    t.row(table.escalation);
+    arm(t.s, table);
+  }
+}
+
+void close(Transition& t, IncidentId id, const std::string& actor, const std::string& why) {
+  const auto it = t.s.incidents.find(id);
+  CHECK(it != t.s.incidents.end());
+  IncidentTable& table = it->second;
+  write(t, table, resolve(table.row, actor, why, t.wall()));
+  stop_escalation(t, table, "resolved");
+  write_outbox(t, plan_resolves(table.row, spec_of(t.s, table.row), t.wall()));
+  ++t.s.stats.incidents_resolved;
+  t.event("incident", id.str(), fmt::format("{} resolved: {}", name_of(table.row), why));
+  t.notice(false, "incident_resolved", fmt::format("{}: {}", name_of(table.row), why));
+  t.s.incidents.erase(it);
+}
+
+void note_unknown(Transition& t, IncidentId id, const std::string& why) {
+  IncidentTable& table = t.s.incidents.at(id);
+  write(t, table,
+        annotate(table.row, TimelineType::kUnknown, "cannot be judged: " + why, t.wall()));
+}
+
+void shift_start(Transition& t, IncidentId id, WallTime start) {
+  IncidentTable& table = t.s.incidents.at(id);
+  if (start < table.row.started_at) write(t, table, move_start(table.row, start, t.wall()));
+}
+
+void on_acknowledge(Transition& t, const AcknowledgeIncident& command) {
+  const auto it = t.s.incidents.find(command.incident);
+  if (it == t.s.incidents.end()) {
+    t.reply(Error{Errc::kNotFound, "acknowledge " + command.incident.str() +
+                                       ": no unresolved incident has this id"});
+    return;
+  }
+  IncidentTable& table = it->second;
+  auto change = acknowledge(table.row, command.actor, t.wall());
+  if (!change) {
+    t.reply(change.error());
+    return;
+  }
+  write(t, table, std::move(*change));
+  stop_escalation(t, table, "acknowledged by " + command.actor);
+  t.event("incident", command.incident.str(),
+          fmt::format("{} acknowledged by {}", name_of(table.row), command.actor));
+  t.reply();
+}
+
+void on_resolve(Transition& t, const ResolveIncident& command) {
+  const auto it = t.s.incidents.find(command.incident);
+  if (it == t.s.incidents.end()) {
+    t.reply(Error{Errc::kNotFound,
+                  "resolve " + command.incident.str() + ": no unresolved incident has this id"});
+    return;
+  }
+  const IncidentRow row = it->second.row;
+  if (row.monitor) {
+    const auto found = t.s.monitor_by_id.find(*row.monitor);
+    if (found != t.s.monitor_by_id.end()) {
+      MonitorTable& monitor = t.s.monitors[found->second];
+      monitor.hand_resolved = true;
+      monitor.state.incident.reset();
+      t.row(monitor.state);
+    }
+  } else {
+    const auto found = t.s.region_by_key.find(row.region);
+    if (found != t.s.region_by_key.end()) {
+      RegionTable& region = t.s.regions[found->second];
+      region.row.incident.reset();
+      t.row(region.row);
+    }
+  }
+  close(t, command.incident, command.actor, "resolved by " + command.actor);
+  t.reply();
+}
+
+void escalate_due(Transition& t) {
+  std::vector<IncidentId> due;
+  for (const auto& [at, id] : t.s.escalation_due) {
+    if (at > t.wall().us) break;
+    due.push_back(id);
+  }
+  for (const IncidentId& id : due) escalate(t, t.s.incidents.at(id));
+}
+
+void impaired_opens(Transition& t, RegionTable& region, const std::string& why) {
+  // What is left decides what cannot: named once, when it opens.
+  std::vector<std::string> stuck;
+  std::vector<std::string> failing;
+  for (const SeriesId id : region.series) {
+    if (!t.s.at(id).voting) continue;
+    const MonitorTable& monitor = t.s.monitors[t.s.at(id).monitor];
+    int seeing = 0;
+    int down = 0;
+    for (const SeriesId other : monitor.series) {
+      const SeriesState& series = t.s.at(other);
+      seeing += t.s.regions[series.region].row.blind ? 0 : 1;
+      down += series.region != t.s.at(id).region && series.counted == Ballot::kDown ? 1 : 0;
+    }
+    if (seeing < monitor.k) stuck.push_back(monitor.entry->spec.key);
+    if (down > 0) failing.push_back(monitor.entry->spec.key);
+  }
+  const auto list = [](std::vector<std::string> keys) {
+    const std::size_t all = keys.size();
+    keys.resize(std::min(all, kListed));
+    std::string out;
+    for (const std::string& key : keys) out += (out.empty() ? "" : ", ") + key;
+    if (all > kListed) out += fmt::format(" and {} more", all - kListed);
+    return out;
+  };
+  IncidentRow fresh;
+  fresh.id = IncidentId{t.mint()};
+  fresh.kind = IncidentKind::kImpaired;
+  fresh.region = region.key;
+  fresh.service = "system";
+  fresh.title = fmt::format("monitoring impaired in {}", region.key);
+  fresh.because = why;
+  if (!stuck.empty()) fresh.because += "; cannot reach quorum: " + list(stuck);
+  if (!failing.empty()) fresh.because += "; failing from what is left: " + list(failing);
+  fresh.started_at = t.wall();
+  region.row.incident = fresh.id;
+  open(t, std::move(fresh));
+}
+
+}  // namespace tocsin::collector

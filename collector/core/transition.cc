@@ -1,0 +1,77 @@
+#include "collector/core/transition.h"
+
+namespace tocsin::collector {
+
+void Transition::event(std::string topic, std::string subject, std::string text) {
+  events_ = true;
+  row(EventRow{++s.event_seq, wall(), std::move(topic), std::move(subject), std::move(text)});
+}
+
+void Transition::notice(bool warning, std::string code, std::string text) {
+  out.notices.push_back({warning, std::move(code), std::move(text)});
+}
+
+void Transition::send(const AgentTable& agent, CollectorMessage message) {
+  out.effects.emplace_back(SendToAgent{agent.row.agent, agent.session, std::move(message)});
+}
+
+void Transition::journal(Bytes bytes) {
+  out.journal.push_back(
+      {JournalEntry::Kind::kAgentState, std::make_shared<const Bytes>(std::move(bytes))});
+}
+
+void Transition::reply(std::optional<Error> error) {
+  if (!out.reply) out.reply.emplace();
+  out.reply->error = std::move(error);
+}
+
+void Transition::put(std::uint32_t agent, SeriesId series) {
+  Delta& delta = deltas_[agent];
+  delta.drop.erase(series);
+  delta.put.insert(series);
+}
+
+void Transition::drop(std::uint32_t agent, SeriesId series) {
+  Delta& delta = deltas_[agent];
+  delta.put.erase(series);
+  delta.drop.insert(series);
+}
+
+void Transition::send_assignment(std::uint32_t index, const Delta* delta) {
+  AgentTable& agent = s.agents[index];
+  if (!agent.liveness.live()) return;  // It is told when it says Hello.
+  Assignment message;
+  message.epoch = agent.epoch;
+  message.config_version = s.catalog.version;
+  const auto add = [&](SeriesId id) {
+    const SeriesState& series = s.at(id);
+    const MonitorTable& monitor = s.monitors[series.monitor];
+    const MonitorEntry& entry = *monitor.entry;
+    message.put.push_back({id, monitor.id, entry.spec.key, entry.spec_rev, o.shard, series.row.grid,
+                           entry.spec.confirm, entry.spec.probe});
+  };
+  if (delta != nullptr && agent.epoch_sent != 0) {
+    message.base = agent.epoch_sent;
+    for (const SeriesId id : delta->put) add(id);
+    message.drop.assign(delta->drop.begin(), delta->drop.end());
+  } else {
+    for (const SeriesId id : agent.assigned) add(id);
+  }
+  agent.epoch_sent = agent.epoch;
+  send(agent, std::move(message));
+}
+
+Decision Transition::finish() {
+  for (const auto& [index, delta] : deltas_) {
+    AgentTable& agent = s.agents[index];
+    ++agent.epoch;
+    row(MetaRow{"assignment_epoch/" + agent.row.agent.str(), agent.epoch});
+    if (!whole_.contains(index)) send_assignment(index, &delta);
+  }
+  for (const std::uint32_t index : whole_) send_assignment(index, nullptr);
+  for (const std::uint32_t index : touched_) row(s.agents[index].row);
+  if (events_) row(MetaRow{"event_seq", s.event_seq});
+  return std::move(out);
+}
+
+}  // namespace tocsin::collector
