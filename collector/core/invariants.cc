@@ -114,7 +114,7 @@ std::vector<std::string> broken_invariants(const State& s) {
     std::uint32_t seeing = 0;
     for (const std::uint32_t agent : region.agents) {
       const AgentTable& a = s.agents[agent];
-      seeing += a.liveness.live() && a.health != AgentHealth::kBlind && !a.row.revoked_at ? 1 : 0;
+      seeing += a.liveness.live() && a.health != AgentHealth::kBlind && !a.row.revoked_at ? 1U : 0U;
     }
     b.expect(seeing == region.sight.seeing, "region {}: {} see, {} counted", region.key, seeing,
              region.sight.seeing);
