@@ -395,7 +395,14 @@ void HttpRequestParser::on_header(std::string_view line) {
     return refuse(400, "a header has a control character");
   }
   // Trailers are dropped: merging them would let a client add a header after it was looked at.
-  if (state_ == State::kTrailers) return;
+  if (state_ == State::kTrailers) {
+    // llhttp, for one, reads framing in a trailer as if it stood in the header.
+    for (const std::string_view framing :
+         {"content-length", "transfer-encoding", "connection", "upgrade", "host"}) {
+      if (iequals(name, framing)) return refuse(400, "a trailer that belongs into the header");
+    }
+    return;
+  }
   if (request_.headers.size() == limits_.header_count) {
     return refuse(431, "there are too many headers");
   }

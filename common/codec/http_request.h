@@ -20,7 +20,7 @@
 //      user's bytes become another user's request (RFC 9112 section 11.2). llhttp is lenient in the
 //      head by design, so it would need all these checks before it; with them there is nothing
 //      left for it to do. It is the oracle of the fuzz target instead: what passes here, llhttp
-//      must read alike.
+//      must read alike or refuse.
 
 #include "common/model/monitor_spec.h"
 

@@ -232,7 +232,7 @@ int Oracle::regions_fresh(const collector::MonitorView& view, WallTime now) cons
   const Duration fresh = spec.interval + retry_budget(spec) + 15s;
   std::set<std::string> regions;
   for (const auto& [id, series] : state.series) {
-    if (series.monitor != view.entry.spec.id || series.to != WallTime::never()) continue;
+    if (series.monitor != view.entry.spec.id || series.to < now - fresh - 100s) continue;
     // Clocks of agents may be off by what the world allows, and are corrected only above 2 s.
     const WallTime oldest = now - fresh - 100s;
     const auto results = state.results.find(id);

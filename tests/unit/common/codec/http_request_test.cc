@@ -158,6 +158,14 @@ const Refused kRefused[] = {
     {"MalformedTrailer",
      "POST /j HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nbad trailer\r\n\r\n",
      400},
+    {"FramingInATrailer",
+     "POST /j HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n"
+     "Transfer-Encoding: chunked\r\n\r\n",
+     400},
+    {"LengthInATrailer",
+     "POST /j HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\ncontent-length: "
+     "3\r\n\r\nabc",
+     400},
     {"CarriageReturnInValue", "GET /m HTTP/1.1\r\nHost: x\r\nX-A: a\rb\r\n\r\n", 400},
     {"NulInHeader", "GET /n HTTP/1.1\r\nHost: x\r\nX-A: a\0b\r\n\r\n"sv, 400},
     {"NulInMethod", "G\0T /n HTTP/1.1\r\nHost: x\r\n\r\n"sv, 400},
