@@ -1,14 +1,14 @@
 #include "agent/app/agent.h"
 
 #include "agent/app/assignment_cache.h"
-#include "common/base/check.h"
+#include "agent/app/host.h"
+#include "common/base/bytes.h"
 #include "common/base/strings.h"
 #include "common/codec/json.h"
 #include "common/io/build_info.h"
+#include "common/io/random.h"
 
 #include <fcntl.h>
-#include <openssl/rand.h>
-#include <unistd.h>
 
 #include <array>
 #include <sys/resource.h>
@@ -23,22 +23,10 @@ constexpr Duration kRepeat = std::chrono::seconds{60};
 /// With fewer descriptors left than this the agent calls itself short of them.
 constexpr int kDescriptorsSpare = 64;
 
-Uuid random_uuid() {
-  Uuid out{};
-  CHECK(RAND_bytes(out.data(), static_cast<int>(out.size())) == 1);
-  return out;
-}
-
 std::uint64_t random_seed() {
-  std::uint64_t out = 0;
-  CHECK(RAND_bytes(reinterpret_cast<unsigned char*>(&out), sizeof out) == 1);
-  return out;
-}
-
-std::string host_name() {
-  std::array<char, 256> name{};
-  if (::gethostname(name.data(), name.size() - 1) != 0) return "unknown";
-  return printable(name.data(), 128);
+  std::array<std::uint8_t, 8> bytes{};
+  io::fill_random(bytes);
+  return ByteReader(bytes).u64();
 }
 
 /// The kernel gives out the lowest free number: what it gives now tells how many are in use.
@@ -112,7 +100,7 @@ Expected<void> Agent::open_spool() {
   FrameWriter::Options options;
   options.agent = identity_.agent;
   options.bytes_max = static_cast<std::uint64_t>(config_.spool_bytes_max);
-  options.make_nonce = random_uuid;
+  options.make_nonce = io::random_uuid;
   options.on_event = [this](SpoolEvent event) { on_spool(std::move(event)); };
   TRY_ASSIGN(writer_, FrameWriter::open(*disk_, std::move(options), loop_.now()));
   view_ = std::make_unique<View>(*writer_);
@@ -120,7 +108,7 @@ Expected<void> Agent::open_spool() {
   Conductor::Options core;
   core.version = std::string(io::version());
   core.host = host_name();
-  core.boot = random_uuid();
+  core.boot = io::random_uuid();
   core.max_in_flight = static_cast<std::uint32_t>(config_.max_in_flight);
   core.max_in_flight_per_target = static_cast<std::uint32_t>(config_.max_in_flight_per_target);
   core.generated_before = writer_->results_generated();

@@ -1,5 +1,6 @@
 #include "agent/app/enrol.h"
 
+#include "agent/app/host.h"
 #include "agent/uplink/uplink.h"
 #include "common/base/strings.h"
 #include "common/io/build_info.h"
@@ -7,18 +8,11 @@
 
 #include <unistd.h>
 
-#include <array>
 #include <optional>
 
 namespace tocsin::agent {
 
 namespace {
-
-std::string host_name() {
-  std::array<char, 256> name{};
-  if (::gethostname(name.data(), name.size() - 1) != 0) return "unknown";
-  return printable(name.data(), 128);
-}
 
 /// One conversation: connect with `with`, send Enrol, wait for what comes of it.
 class Conversation {
