@@ -481,7 +481,7 @@ void Conductor::Impl::settle_proving(Now now, Out& out) {
   const std::vector<RunId> waiting(proving.begin(), proving.end());
   for (const RunId id : waiting) {
     const auto at = runs.find(id);
-    CHECK(at != runs.end());
+    if (at == runs.end()) continue;  // Ended by one that was settled before it in this loop.
     const Execution& run = at->second;
     const Finding& last = run.attempts.back().finding;
     if (health.blame(last.reason, run.series->target, run.began) == SelfHealth::Blame::kTarget) {

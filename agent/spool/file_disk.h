@@ -44,6 +44,9 @@ class FileDisk final : public Disk {
   Expected<void> quarantine(const std::string& name) override;
   std::uint64_t free_bytes() override;
 
+  /// Asked for and not reported yet.
+  std::size_t syncs_under_way() const { return waiting_.size(); }
+
  private:
   /// Shared between the loop and the worker: a file may be removed or its descriptor be given up
   /// while its sync is under way, and the sync needs a descriptor that was open when the bytes were

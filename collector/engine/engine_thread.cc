@@ -18,6 +18,9 @@ namespace {
 constexpr Duration kTickEvery = std::chrono::milliseconds{10};
 /// While the link does not take our orders we look again this often.
 constexpr Duration kRetryLink = std::chrono::milliseconds{1};
+/// Once told to stop, orders that the link does not take for that long are dropped: whoever should
+/// have got them connects again.
+constexpr Duration kLinkPatience = std::chrono::seconds{5};
 constexpr Duration kWaitMax = std::chrono::seconds{1};
 
 /// What people look at has changed, so the view should not wait for its period.
@@ -193,13 +196,7 @@ bool EngineThread::join_frame(FrameArrived& frame, bool group_empty, std::set<Kn
   }
   if (asking) {
     for (const CheckResult& result : frame.results) {
-      if (result.kind == ResultKind::kScheduled) {
-        ticks.insert({result.series, result.tick});
-      } else if (result.kind == ResultKind::kMissed) {
-        // A run of ticks is not spelled out: whoever repeats one of its ends waits its turn.
-        ticks.insert({result.series, result.tick});
-        ticks.insert({result.series, result.tick_last});
-      }
+      if (result.kind == ResultKind::kScheduled) ticks.insert({result.series, result.tick});
     }
   }
   return true;
@@ -351,7 +348,14 @@ void EngineThread::let_out() {
 
 void EngineThread::deliver() {
   if (orders_.empty()) return;
-  if (ports_.link.push(std::move(orders_))) orders_.clear();
+  if (ports_.link.push(std::move(orders_))) {
+    orders_.clear();
+    refused_since_.reset();
+    return;
+  }
+  const MonoTime now = ports_.clock.now().mono;
+  if (!refused_since_) refused_since_ = now;
+  if (inbox_.closed() && now - *refused_since_ >= kLinkPatience) orders_.clear();
 }
 
 void EngineThread::recover() {

@@ -134,6 +134,7 @@ class EngineThread final : public EventSink {
   std::optional<EngineInput> held_;  ///< Taken from the inbox, to be stepped first.
   std::deque<Pending> under_way_;
   std::vector<LinkOrder> orders_;  ///< Let out and not yet taken by the link.
+  std::optional<MonoTime> refused_since_;
   std::uint64_t next_commit_seq_ = 1;
   bool failed_ = false;
   bool abandoned_ = false;  ///< Stopped while the store did not work.

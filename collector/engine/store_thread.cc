@@ -22,6 +22,10 @@ StoreThread::~StoreThread() {
 
 void StoreThread::run(Job job) { CHECK(jobs_.push(std::move(job))); }
 
+bool StoreThread::try_run(Job&& job) {
+  return jobs_.size() + kJobsOfEngine < kJobsMax && jobs_.push(std::move(job));
+}
+
 void StoreThread::commit(std::unique_ptr<const CommitGroup> group, CommitDone done) {
   // std::function wants a copyable callable; the job is the only owner.
   std::shared_ptr<const CommitGroup> shared = std::move(group);
@@ -56,10 +60,15 @@ StoreThread::CommitResult StoreThread::commit_now(Store& store, const CommitGrou
     result.outcome = store.commit(group);
     result.took = latency_clock() - start;
     if (result.outcome) return result;
-    log::warning("commit failed", {{"commit_seq", group.group.commit_seq},
-                                   {"try", result.tries},
-                                   {"error", result.outcome.error()}});
-    if (result.took >= options_.retry_for || closing_.closed()) {
+    const bool last = result.took >= options_.retry_for || closing_.closed();
+    // The first and the last: what lies between says the same.
+    if (last || result.tries == 1) {
+      log::warning(last ? "commit given up" : "commit failed, trying again",
+                   {{"commit_seq", group.group.commit_seq},
+                    {"try", result.tries},
+                    {"error", result.outcome.error()}});
+    }
+    if (last) {
       failed_ = true;
       return result;
     }

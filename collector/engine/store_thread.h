@@ -24,9 +24,10 @@ class StoreThread {
     Duration retry_every = std::chrono::milliseconds{250};
   };
 
-  /// Jobs waiting. The engine has at most four under way and the outbox one, so reaching this is a
-  /// bug and a CHECK.
+  /// Jobs waiting. The engine has at most six under way and is never refused; `try_run` leaves it
+  /// kJobsOfEngine places.
   static constexpr std::size_t kJobsMax = 1024;
+  static constexpr std::size_t kJobsOfEngine = 16;
 
   struct CommitResult {
     std::uint64_t commit_seq = 0;
@@ -46,6 +47,9 @@ class StoreThread {
 
   /// Any thread. Runs on `store`; must say its outcome by a mailbox or a post of its own.
   void run(Job job);
+
+  /// The same for callers who are not bounded: false when full.
+  [[nodiscard]] bool try_run(Job&& job);
 
   /// `done` is called on `store`.
   void commit(std::unique_ptr<const CommitGroup> group, CommitDone done);

@@ -24,9 +24,9 @@ bool speaks(std::uint32_t version) {
   return version >= kProtocolVersionMin && version <= kProtocolVersion;
 }
 
-/// What a frame that fails its check says of itself, to name it in a Nack. Nothing in it is
-/// trusted.
-std::optional<StreamAck> claimed_position(const AgentId& agent, ByteSpan bytes) {
+/// Which stream a frame that fails its check says it belongs to, to name it in a Nack. Nothing else
+/// in it is trusted, and what is committed of that stream only the engine knows.
+std::optional<StreamAck> claimed_stream(const AgentId& agent, ByteSpan bytes) {
   if (bytes.size() < wire::kFrameHeaderSize) return std::nullopt;
   ByteReader reader(bytes.subspan(13));
   StreamAck ack;
@@ -35,7 +35,6 @@ std::optional<StreamAck> claimed_position(const AgentId& agent, ByteSpan bytes) 
   ack.stream.epoch = reader.u32();
   ack.stream.agent = AgentId{reader.array<16>()};
   ack.stream.nonce = reader.array<16>();
-  ack.high_water = reader.u64();
   if (ack.stream.agent != agent || (cls != 1 && cls != 2)) return std::nullopt;
   ack.stream.cls = static_cast<StreamClass>(cls);
   return ack;
@@ -122,9 +121,9 @@ void Gate::frame(const Connection& from, Bytes body, GateOutput& out) {
     return;
   }
   const auto nack = [&](Rejection why, std::string detail) {
-    if (auto position = claimed_position(*agent, as_bytes(body))) {
+    if (auto stream = claimed_stream(*agent, as_bytes(body))) {
       out.replies.emplace_back(from.routing_id,
-                               Nack{std::move(*position), NackCode::kMalformed, Duration{0}});
+                               Nack{std::move(*stream), NackCode::kMalformed, Duration{0}});
     }
     out.rejected.push_back({why, who, std::move(detail)});
   };

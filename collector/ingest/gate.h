@@ -11,8 +11,9 @@
 //  GA2 A one-time key may say Enrol and nothing else; an agent's key may say everything else.
 //  GA3 Before Hello nothing is taken: the answer is Refused{kNoSession}.
 //  GA4 A message that cannot be read never reaches the engine. A frame is answered with
-//      Nack{kMalformed}, whose high_water is the seq of that frame and not what is committed; if
-//      not even its stream can be told, it is only counted.
+//      Nack{kMalformed} that claims nothing as committed (high_water 0), so the agent sends again
+//      and at the third time writes a new stream; if not even its stream can be told, the frame is
+//      only counted.
 //  GA5 A heartbeat is answered here and now, so that the clock offset measures the network and not
 //      the engine's queue.
 //  GA6 Every Hello begins a session; the one before on the same connection ends with AgentLeft.

@@ -2,7 +2,8 @@
 """Every header compiles alone: it includes what it uses.
 
 A result is remembered in the build directory under a hash of the compiler, the flags and the text of
-the header and of every project header below it, so a second run only compiles what changed.
+the header and of every project header below it, so a second run only compiles what changed. JOBS
+compilers run at once.
 """
 
 import argparse
@@ -12,6 +13,7 @@ import os
 import posixpath
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -63,16 +65,22 @@ def key_of(root: Path, path: str, salt: bytes) -> str:
     return h.hexdigest()
 
 
-def compile_alone(root: Path, path: str, command: list[str]) -> str:
+def compile_alone(root: Path, path: str, command: list[str], stubs: Path) -> str:
     """The compiler's complaint; empty when the header is fine."""
-    done = subprocess.run(command + ["-fsyntax-only", "-x", "c++", "-"],
-                          input=f'#include "{path}"\n', text=True, capture_output=True, cwd=root)
+    stub = stubs / (path.replace("/", "_") + ".cc")
+    text = f'#include "{path}"\n'
+    if not stub.exists() or stub.read_text() != text:
+        stub.write_text(text)
+    done = subprocess.run(command + ["-c", str(stub), "-o", str(stub.with_suffix(".o"))], text=True,
+                          capture_output=True, cwd=root)
     return "" if done.returncode == 0 else done.stderr
 
 
 def check_tree(root: Path, build: Path, compiler: str) -> tuple[list[str], int, int]:
     """(errors, headers, how many of them had to be compiled)"""
-    command = [compiler] + build_flags(root, build) + ["-Wall", "-Wextra", "-Werror"]
+    # An object file instead of -fsyntax-only: ccache remembers it across build directories.
+    ccache = [shutil.which("ccache")] if shutil.which("ccache") else []
+    command = ccache + [compiler] + build_flags(root, build) + ["-Wall", "-Wextra", "-Werror"]
     version = subprocess.run([compiler, "--version"], capture_output=True, check=True).stdout
     salt = version + "\0".join(command).encode()
     cache_file = build / "style-headers.json"
@@ -81,14 +89,15 @@ def check_tree(root: Path, build: Path, compiler: str) -> tuple[list[str], int, 
     except (OSError, ValueError):
         good = set()
 
+    stubs = build / "style-headers"
+    stubs.mkdir(parents=True, exist_ok=True)
     headers = source.code_files(root, (".h",))
     keys = {path: key_of(root, path, salt) for path in headers}
     todo = [path for path in headers if keys[path] not in good]
     with ThreadPoolExecutor(JOBS) as pool:
-        answers = list(pool.map(lambda path: compile_alone(root, path, command), todo))
+        answers = list(pool.map(lambda path: compile_alone(root, path, command, stubs), todo))
     failed = {path: answer for path, answer in zip(todo, answers) if answer}
 
-    build.mkdir(parents=True, exist_ok=True)
     fresh = cache_file.with_suffix(f".{os.getpid()}")
     fresh.write_text(json.dumps(sorted(keys[p] for p in headers if p not in failed)))
     fresh.replace(cache_file)

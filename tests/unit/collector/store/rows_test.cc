@@ -101,7 +101,9 @@ TEST(Rows, DamagedEvidenceIsRefused) {
   EXPECT_TRUE(decode_evidence("")->empty());
   for (std::size_t n = 1; n < good.size(); ++n) {
     const auto cut = decode_evidence(good.substr(0, n));
-    if (cut) EXPECT_EQ(cut->size(), 1U) << n;  // Only between the two.
+    if (cut) {
+      EXPECT_EQ(cut->size(), 1U) << n;  // Only between the two.
+    }
   }
   EXPECT_FALSE(decode_evidence(Bytes{"\x0a\xff\xff\xff\xff\xff\xff"}));
   EXPECT_FALSE(decode_evidence("\x12"));
