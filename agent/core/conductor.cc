@@ -216,6 +216,7 @@ void Conductor::Impl::say_hello(Now now, Out& out) {
 }
 
 void Conductor::Impl::beat(Now now, Out& out) {
+  if (!welcomed) return;
   Heartbeat beat;
   beat.number = ++heartbeat_number;
   beat.wall = now.wall;
@@ -480,7 +481,7 @@ void Conductor::Impl::settle_proving(Now now, Out& out) {
   const std::vector<RunId> waiting(proving.begin(), proving.end());
   for (const RunId id : waiting) {
     const auto at = runs.find(id);
-    CHECK(at != runs.end());
+    if (at == runs.end()) continue;  // Ended by one that was settled before it in this loop.
     const Execution& run = at->second;
     const Finding& last = run.attempts.back().finding;
     if (health.blame(last.reason, run.series->target, run.began) == SelfHealth::Blame::kTarget) {
@@ -659,7 +660,8 @@ MonoTime Conductor::next_wakeup() const {
     if (due != WallTime::never()) next = std::min(next, i.last_now.mono + (due - i.last_now.wall));
   }
   if (i.link_up) {
-    next = std::min({next, i.next_heartbeat, i.last_answer + kSilenceMax + Duration{1}});
+    next = std::min(next, i.last_answer + kSilenceMax + Duration{1});
+    if (i.welcomed) next = std::min(next, i.next_heartbeat);
   }
   return next;
 }

@@ -70,6 +70,7 @@ void vote(SeriesState& series, const MonitorTable& monitor, const CheckResult& r
   const std::uint32_t count =
       r.kind == ResultKind::kMissed ? r.tick_last - r.tick + 1 : std::uint32_t{1};
   const Outcome outcome = r.kind == ResultKind::kMissed ? Outcome::kMissed : r.outcome;
+  const Ballot before = series.log.tip().ballot();
   const SampleLog::Put put = series.log.put(slot_ms, count, outcome, rule);
   if (put == SampleLog::Put::kIgnored) return;
   const Ballot ballot = series.log.tip().ballot();
@@ -80,7 +81,9 @@ void vote(SeriesState& series, const MonitorTable& monitor, const CheckResult& r
   if (series.log.tip().held != Ballot::kDown && series.log.tip().failing == 0) {
     series.failing.reset();
   }
-  if (put == SampleLog::Put::kRewritten || ballot != series.counted || monitor.owed) {
+  // `counted` tells that the vote before has expired, `before` that it turned while nobody counted.
+  if (put == SampleLog::Put::kRewritten || ballot != series.counted || ballot != before ||
+      monitor.owed) {
     out.assess = true;
     out.from_ms = slot_ms;
   }

@@ -1,5 +1,6 @@
 #include "collector/core/checkpoint.h"
 #include "collector/core/transition.h"
+#include "common/base/strings.h"
 
 #include <algorithm>
 
@@ -147,7 +148,7 @@ void look_at_region(Transition& t, RegionTable& region, Duration grace) {
   const std::uint32_t before = region.sight.seeing;
   region.sight.seeing = 0;
   for (const std::uint32_t agent : region.agents) {
-    region.sight.seeing += sees(t.s.agents[agent]) ? 1 : 0;
+    region.sight.seeing += sees(t.s.agents[agent]) ? 1U : 0U;
   }
   if (before > 0 && region.sight.seeing == 0) {
     region.sight.dark_since = t.mono();

@@ -1,8 +1,8 @@
 #include "common/io/zmq_socket.h"
 
 #include "common/base/check.h"
+#include "common/io/random.h"
 
-#include <openssl/rand.h>
 #include <zmq.h>
 
 #include <algorithm>
@@ -248,10 +248,8 @@ Expected<std::unique_ptr<ZmqSocket>> ZmqSocket::dealer(ZmqContext& context,
   TRY(out->set_int(ZMQ_CONNECT_TIMEOUT, kConnectTimeoutMs));
   TRY(out->set_int(ZMQ_SNDHWM, kDealerSendQueue));
   TRY(out->set_int(ZMQ_RCVHWM, kDealerReceiveQueue));
-  std::array<unsigned char, 16> routing_id{};
-  if (RAND_bytes(routing_id.data(), routing_id.size()) != 1) {
-    return fail(Errc::kIo, "no random bytes for a routing id");
-  }
+  std::array<std::uint8_t, 16> routing_id{};
+  fill_random(routing_id);
   routing_id[0] |= 1;  // libzmq keeps ids that begin with zero for itself.
   TRY(out->set_text(ZMQ_ROUTING_ID, as_view(routing_id)));
   TRY(out->set_text(ZMQ_CURVE_SERVERKEY, options.server_key));
@@ -315,6 +313,11 @@ std::string ZmqSocket::bound_endpoint() const {
   std::size_t size = text.size();
   if (zmq_getsockopt(socket_, ZMQ_LAST_ENDPOINT, text.data(), &size) != 0) return "";
   return text.data();
+}
+
+void ZmqSocket::set_linger(Duration at_most) {
+  const int ms = static_cast<int>(at_most.count() / 1000);
+  CHECK(zmq_setsockopt(socket_, ZMQ_LINGER, &ms, sizeof ms) == 0);
 }
 
 Expected<void> ZmqSocket::send(std::span<const std::string_view> parts) {

@@ -144,6 +144,10 @@ class ZmqSocket {
   /// What was bound last, with the port that the system chose for port 0 ("tcp://127.0.0.1:41234").
   std::string bound_endpoint() const;
 
+  /// How long what was sent may still take to leave after the socket is destroyed; the context's
+  /// destructor waits for it. Zero until set.
+  void set_linger(Duration at_most);
+
   /// Hands the whole message to libzmq or nothing of it. A router's first part is the routing id.
   /// kUnavailable: its queue is full or there is no connection yet; try again when it is writable.
   /// kNotFound: a router's peer is gone.

@@ -3,6 +3,7 @@
 //
 // A heap of (virtual time, order of insertion, action). One thread; nothing here knows real time.
 
+#include "common/base/check.h"
 #include "common/base/time.h"
 
 #include <cstdint>
@@ -15,6 +16,8 @@ namespace tocsin::sim {
 class Timeline {
  public:
   using Action = std::function<void()>;
+  /// More than this at one moment is somebody who wakes and does nothing.
+  static constexpr std::uint64_t kAtOnceMax = 100'000;
 
   /// Virtual time since the start of the run.
   Duration now() const { return now_; }
@@ -31,6 +34,8 @@ class Timeline {
       // The action may add others; it is moved out before it runs.
       Entry entry = std::move(const_cast<Entry&>(heap_.top()));
       heap_.pop();
+      at_once_ = entry.when == now_ ? at_once_ + 1 : 0;
+      CHECK(at_once_ < kAtOnceMax);
       now_ = entry.when;
       ++steps_;
       entry.action();
@@ -55,6 +60,7 @@ class Timeline {
   std::priority_queue<Entry> heap_;
   Duration now_{0};
   std::uint64_t next_ = 0;
+  std::uint64_t at_once_ = 0;
   std::uint64_t steps_ = 0;
 };
 
