@@ -58,6 +58,8 @@ add_library(
   tocsin_llhttp STATIC ${TOCSIN_LLHTTP_SOURCE}/llhttp.c ${TOCSIN_LLHTTP_SOURCE}/api.c
                        ${TOCSIN_LLHTTP_SOURCE}/http.c)
 target_include_directories(tocsin_llhttp SYSTEM PUBLIC ${TOCSIN_LLHTTP_INCLUDE})
+# The sources hold two parsers. The default one lets blanks into header names.
+target_compile_definitions(tocsin_llhttp PUBLIC LLHTTP_STRICT_MODE=1)
 tocsin_dep(dep_llhttp tocsin_llhttp)
 
 if(TOCSIN_TESTS)

@@ -13,4 +13,5 @@ target_compile_options(
             -Wswitch-enum
             -Wvla
             -Wdate-time
+            -Wno-missing-field-initializers # Option structs with defaults are initialized in part on purpose.
             -Werror)

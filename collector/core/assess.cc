@@ -184,6 +184,10 @@ void open_for(Transition& t, MonitorTable& monitor, const Assessment& a) {
   open(t, std::move(fresh));
 }
 
+int majority_of(const MonitorTable& monitor) {
+  return static_cast<int>(monitor.series.size()) / 2 + 1;
+}
+
 /// Opens, resolves or annotates. The state row is written by the caller.
 void judge_incident(Transition& t, MonitorTable& monitor, const Assessment& a, bool late,
                     MonitorStatus before) {
@@ -196,12 +200,21 @@ void judge_incident(Transition& t, MonitorTable& monitor, const Assessment& a, b
   }
   if (!monitor.state.incident) {
     if (!fails(monitor, status) || monitor.hand_resolved) return;
-    const auto heard =
-        std::count_if(monitor.series.begin(), monitor.series.end(), [&](SeriesId id) {
-          const SeriesState& series = t.s.at(id);
-          return series.heard && series.counted != Ballot::kNone;
-        });
-    monitor.owed = late || heard < monitor.k;
+    // Only the live verdict pages: a status that stayed, or that an old result brought back into
+    // the fold, opens nothing while fewer than k regions say so now.
+    int heard = 0;
+    int against = 0;
+    for (const SeriesId id : monitor.series) {
+      const SeriesState& series = t.s.at(id);
+      if (series.counted == Ballot::kNone) continue;
+      if (series.heard) ++heard;
+      const bool degraded =
+          monitor.entry->spec.page_on_degraded && series.counted == Ballot::kDegraded;
+      if (series.counted == Ballot::kDown || degraded) ++against;
+    }
+    const int needed =
+        status == MonitorStatus::kDegraded ? std::min(monitor.k, majority_of(monitor)) : monitor.k;
+    monitor.owed = late || heard < monitor.k || against < needed;
     if (!monitor.owed) open_for(t, monitor, a);
     return;
   }

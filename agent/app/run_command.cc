@@ -1,0 +1,196 @@
+#include "agent/app/run_command.h"
+
+#include "agent/app/agent.h"
+#include "agent/app/command_line.h"
+#include "agent/probe/probe_pool.h"
+#include "common/io/build_info.h"
+#include "common/io/sd_notify.h"
+#include "common/io/signals.h"
+
+#include <cstdio>
+#include <sys/stat.h>
+
+namespace tocsin::agent {
+
+namespace {
+
+void print_errors(const std::vector<std::string>& lines) {
+  for (const std::string& line : lines) std::fprintf(stderr, "%s\n", line.c_str());
+}
+
+Expected<std::unique_ptr<ProbeRunner>> make_probes(io::EventLoop& loop, const std::string& region,
+                                                   const AgentConfig& config) {
+  ProbePoolOptions options;
+  options.egress = config.egress;
+  options.region = region;
+  for (const std::string& resolver : config.resolvers) {
+    TRY_ASSIGN(const io::DnsServer server, io::DnsServer::parse(resolver));
+    options.dns_servers.push_back(server);
+  }
+  TRY_ASSIGN(auto pool, ProbePool::open(loop, std::move(options)));
+  return std::unique_ptr<ProbeRunner>(std::move(pool));
+}
+
+/// What the file and the identity must agree on before anything starts.
+Expected<void> check_together(const AgentConfig& config, const Identity& identity) {
+  if (!config.region.empty() && config.region != identity.region) {
+    return fail(Errc::kInvalid,
+                "{}: region: is {}, but {} was enrolled for {}; correct the file or enrol anew",
+                config.where("region"), config.region, config.identity_path(), identity.region);
+  }
+  if (config.endpoints.empty() && identity.endpoints.empty()) {
+    return fail(Errc::kInvalid, "{}: collector.endpoints: missing, and the enrolment named none",
+                config.file);
+  }
+  if (config.server_keys.empty() && identity.server_keys.empty()) {
+    return fail(Errc::kInvalid, "{}: collector.server_keys: missing, and the enrolment named none",
+                config.file);
+  }
+  return {};
+}
+
+Expected<Identity> find_identity(const AgentConfig& config) {
+  auto identity = load_identity(config.identity_path());
+  if (!identity && identity.error().code == Errc::kNotFound) {
+    return fail(Errc::kNotFound,
+                "{} was not enrolled yet: run tocsin-collector enroll --region REGION on the "
+                "collector, then tocsin-agent enroll BUNDLE --config {} here",
+                config.state_dir, config.file);
+  }
+  if (identity) TRY(check_together(config, *identity));
+  return identity;
+}
+
+void tell_service_manager(std::string_view state) {
+  const auto told = io::sd_notify(state);
+  if (!told) log::warning("service manager not told", {{"error", told.error()}});
+}
+
+/// A state directory that another process holds may be free soon; a taken port is a mistake in a
+/// file.
+int exit_status(Errc code) {
+  if (code == Errc::kUnavailable) return kExitTemporary;
+  return code == Errc::kExists || code == Errc::kInvalid ? kExitConfiguration : 1;
+}
+
+/// The running service: signals and the service manager's watchdog around an Agent.
+class Service {
+ public:
+  Service(io::EventLoop& loop, std::string config_file)
+      : loop_(loop),
+        config_file_(std::move(config_file)),
+        signals_(loop, {SIGTERM, SIGINT, SIGHUP}, [this](int signal) { on_signal(signal); }) {}
+
+  int run(SystemClock& clock, AgentConfig config, Identity identity) {
+    const std::string region = identity.region;
+    const std::string agent_id = identity.agent.str();
+    auto opened = Agent::open(
+        {.loop = loop_,
+         .clock = clock,
+         .config = std::move(config),
+         .identity = std::move(identity),
+         .make_runner = [this,
+                         region](const AgentConfig& c) { return make_probes(loop_, region, c); },
+         .on_drained = [this] { loop_.stop(); }});
+    if (!opened) {
+      log::error("agent cannot start", {{"error", opened.error()}});
+      return exit_status(opened.error().code);
+    }
+    agent_ = std::move(*opened);
+    log::info("agent started", {{"version", io::version()},
+                                {"agent", agent_id},
+                                {"region", region},
+                                {"listen", agent_->http_port()}});
+    tell_service_manager("READY=1");
+    feed_watchdog();
+    loop_.run();
+    agent_.reset();
+    log::info("agent stopped");
+    return 0;
+  }
+
+ private:
+  void on_signal(int signal) {
+    if (!agent_) return loop_.stop();
+    if (signal == SIGHUP) return reload();
+    if (stopping_) {
+      log::warning("second signal: stopping at once");
+      return loop_.stop();
+    }
+    stopping_ = true;
+    tell_service_manager("STOPPING=1");
+    agent_->drain(signal == SIGTERM ? "SIGTERM" : "SIGINT");
+  }
+
+  void reload() {
+    auto config = load_agent_config(config_file_, process_environment);
+    if (!config) {
+      for (const std::string& line : config.error()) {
+        log::error("configuration not taken over", {{"error", line}});
+      }
+      return;
+    }
+    agent_->reload(std::move(*config));
+  }
+
+  void feed_watchdog() {
+    const auto every = io::sd_watchdog();
+    if (!every) return;
+    tell_service_manager("WATCHDOG=1");
+    watchdog_ = loop_.after(*every / 2, [this] { feed_watchdog(); });
+  }
+
+  io::EventLoop& loop_;
+  const std::string config_file_;
+  io::Signals signals_;
+  std::unique_ptr<Agent> agent_;
+  io::TimerHandle watchdog_;
+  bool stopping_ = false;
+};
+
+}  // namespace
+
+int run_agent(const std::string& config_file) {
+  ::umask(077);
+  io::ignore_sigpipe();
+  auto config = load_agent_config(config_file, process_environment);
+  if (!config) {
+    print_errors(config.error());
+    return kExitConfiguration;
+  }
+  log::configure(config->log);
+  auto identity = find_identity(*config);
+  if (!identity) {
+    std::fprintf(stderr, "%s\n", identity.error().text.c_str());
+    return kExitConfiguration;
+  }
+  SystemClock clock;
+  io::EventLoop loop(clock);
+  Service service(loop, config_file);
+  return service.run(clock, std::move(*config), std::move(*identity));
+}
+
+int check_agent_config(const std::string& config_file) {
+  const auto config = load_agent_config(config_file, process_environment);
+  if (!config) {
+    print_errors(config.error());
+    return kExitConfiguration;
+  }
+  for (const std::string& resolver : config->resolvers) {
+    const auto server = io::DnsServer::parse(resolver);
+    if (server) continue;
+    std::fprintf(stderr, "%s: resolvers: %s\n", config->where("resolvers").c_str(),
+                 server.error().text.c_str());
+    return kExitConfiguration;
+  }
+  const auto identity = find_identity(*config);
+  if (!identity && identity.error().code == Errc::kInvalid) {
+    std::fprintf(stderr, "%s\n", identity.error().text.c_str());
+    return kExitConfiguration;
+  }
+  if (!identity) std::printf("note: %s\n", identity.error().text.c_str());
+  std::printf("%s: ok\n", config_file.c_str());
+  return 0;
+}
+
+}  // namespace tocsin::agent

@@ -1,0 +1,27 @@
+#include "agent/core/clock_estimate.h"
+
+#include <algorithm>
+
+namespace tocsin::agent {
+
+void ClockEstimate::sample(WallTime t1, WallTime t2, WallTime t3, WallTime t4) {
+  const Duration round_trip = (t4 - t1) - (t3 - t2);
+  if (round_trip < Duration{0}) return;
+  const Duration offset = ((t2 - t1) + (t3 - t4)) / 2;
+  samples_[count_ % samples_.size()] = {offset, round_trip};
+  ++count_;
+}
+
+ClockTrust ClockEstimate::trust() const {
+  if (count_ == 0) return {0, UINT32_MAX};
+  const auto end =
+      samples_.begin() + static_cast<std::ptrdiff_t>(std::min(count_, samples_.size()));
+  const auto best = std::min_element(samples_.begin(), end, [](const Sample& a, const Sample& b) {
+    return a.round_trip < b.round_trip;
+  });
+  constexpr std::int64_t kMax = INT32_MAX;
+  return {static_cast<std::int32_t>(std::clamp(best->offset.count() / 1000, -kMax, kMax)),
+          static_cast<std::uint32_t>(std::min(best->round_trip.count() / 2000, kMax))};
+}
+
+}  // namespace tocsin::agent

@@ -1,0 +1,692 @@
+#include "agent/core/conductor.h"
+
+#include "agent/core/clock_estimate.h"
+#include "agent/core/execution.h"
+#include "agent/core/scheduler.h"
+#include "agent/core/self_health.h"
+#include "agent/core/send_window.h"
+#include "common/base/check.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+namespace tocsin::agent {
+
+namespace {
+
+constexpr std::size_t kFramesPerStep = 64;
+/// A collector that has not answered a heartbeat for this long is not there (half-open
+/// connections).
+constexpr Duration kSilenceMax = std::chrono::seconds{9};
+/// A wake-up that comes this much later than asked for: the machine or the process stood still.
+constexpr Duration kStandstill = std::chrono::seconds{2};
+constexpr int kMalformedMax = 3;
+
+}  // namespace
+
+struct Conductor::Impl {
+  Impl(Options o, const SpoolView& view, Now now)
+      : options(std::move(o)),
+        spool(view),
+        scheduler(options.max_in_flight),
+        window(view),
+        generated(options.generated_before),
+        last_now(now) {}
+
+  using Out = std::vector<AgentCommand>;
+
+  // --- events ---
+  void on(const Wake&, Now, Out&) {}
+
+  void on(const AttemptDone& e, Now now, Out& out);
+  void on(const LinkUp&, Now now, Out& out);
+  void on(const LinkDown& e, Now now, Out& out);
+  void on(const MessageArrived& e, Now now, Out& out);
+
+  void on(const SpoolSynced& e, Now, Out&) { window.synced(e.frame); }
+
+  void on(const SpoolReplaced& e, Now, Out&) { window.replaced(e.gap); }
+
+  void on(const SpoolRestreamed& e, Now, Out&);
+  void on(const ClockStepped& e, Now, Out& out);
+  void on(const SelfMeasured& e, Now, Out&);
+  void on(const Drain& e, Now, Out& out);
+
+  // --- messages ---
+  void got(const Welcome& m, Now now, Out& out);
+  void got(const Ack& m, Now now, Out& out);
+  void got(const Nack& m, Now now, Out& out);
+  void got(const Assignment& m, Now now, Out& out);
+  void got(const RunRequest& m, Now now, Out& out);
+  void got(const HeartbeatReply& m, Now now, Out& out);
+  void got(const Refused& m, Now now, Out& out);
+
+  void got(const Enrolled&, Now, Out&) { ++stats.messages_ignored; }
+
+  // --- time ---
+  void advance(Now now, Out& out);
+  void run_timers(Now now, Out& out);
+  void start_due(Now now, Out& out);
+  void keep_link(Now now, Out& out);
+  void send_frames(Now now, Out& out);
+  void confirm_applied(Out& out);
+
+  // --- one check ---
+  void begin(Execution run, Now now, Out& out);
+  void start_attempt(Execution& run, Now now, Out& out);
+  void attempt_ended(Execution& run, Now now, Out& out);
+  void finish(RunId id, bool ours, Now now, Out& out);
+  void settle_proving(Now now, Out& out);
+  void emit(CheckResult result, std::uint16_t shard, bool urgent, Out& out);
+  void report_missed(const MissedRun& missed, Now now, Out& out);
+
+  void send(AgentMessage message, Out& out) {
+    if (welcomed || std::holds_alternative<Hello>(message)) {
+      out.emplace_back(SendMessage{std::move(message)});
+    }
+  }
+
+  void say_hello(Now now, Out& out);
+  void beat(Now now, Out& out);
+  void drop_link(std::string why, MonoTime not_before, Out& out);
+  void fork(std::vector<StreamId> streams, Out& out);
+  std::shared_ptr<const RunnableSeries> make_runnable(const AssignedSeries& assigned) const;
+
+  Options options;
+  const SpoolView& spool;
+  Scheduler scheduler;
+  SendWindow window;
+  SelfHealth health;
+  ClockEstimate clock;
+
+  std::map<SeriesId, std::shared_ptr<const RunnableSeries>> series;
+  std::map<SeriesId, Outcome> last_outcome;
+  std::uint64_t assignment_epoch = 0;
+  std::uint64_t config_version = 0;
+  std::set<RunId> ending;  ///< Runs of dropped series; ConfigApplied waits for them.
+  bool applied_pending = false;
+
+  std::map<RunId, Execution> runs;
+  std::set<std::pair<MonoTime, RunId>> timers;
+  std::set<RunId> proving;
+  std::map<std::uint64_t, std::uint32_t> per_target;
+  std::uint64_t next_run = 1;
+  std::uint32_t confirms_in_flight = 0;
+
+  bool link_up = false;
+  bool welcomed = false;
+  bool draining = false;
+  bool goodbye_said = false;
+  std::string drain_why;
+  Duration heartbeat_every = std::chrono::seconds{3};
+  MonoTime next_heartbeat = MonoTime::never();
+  MonoTime last_answer;
+  std::uint64_t heartbeat_number = 0;
+  std::map<StreamId, int> malformed;
+  bool more_to_send = false;
+
+  std::uint64_t generated;
+  std::uint64_t generated_when_measured = 0;
+  SelfMeasured measured;
+  AgentStats stats;
+  Now last_now;
+  MonoTime expected_wake = MonoTime::never();
+  bool stood_still = false;
+};
+
+// --- events ---
+
+void Conductor::Impl::on(const AttemptDone& e, Now now, Out& out) {
+  const auto at = runs.find(e.run);
+  if (at == runs.end()) return;
+  Execution& run = at->second;
+  if (run.state != Execution::State::kAttempting || run.attempts.size() + 1 != e.attempt) return;
+  run.record(e.observation, now);
+  attempt_ended(run, now, out);
+}
+
+void Conductor::Impl::on(const LinkUp&, Now now, Out& out) {
+  link_up = true;
+  welcomed = false;
+  window.link_down();
+  last_answer = now.mono;
+  if (!draining) say_hello(now, out);
+}
+
+void Conductor::Impl::on(const LinkDown& e, Now, Out& out) {
+  if (welcomed) {
+    out.emplace_back(Notice{NoticeLevel::kWarning, "link_down", e.why});
+  }
+  link_up = welcomed = false;
+  next_heartbeat = MonoTime::never();
+  window.link_down();
+}
+
+void Conductor::Impl::on(const MessageArrived& e, Now now, Out& out) {
+  last_answer = now.mono;
+  std::visit([&](const auto& m) { got(m, now, out); }, e.message);
+}
+
+void Conductor::Impl::on(const SpoolRestreamed& e, Now, Out&) {
+  for (const StreamId& id : e.old_streams) {
+    window.forget(id);
+    malformed.erase(id);
+  }
+}
+
+void Conductor::Impl::on(const ClockStepped& e, Now, Out& out) {
+  clock.reset();
+  stood_still = true;
+  out.emplace_back(Notice{NoticeLevel::kWarning, "clock_step",
+                          fmt::format("the wall clock jumped by {}", format_duration(e.by))});
+}
+
+void Conductor::Impl::on(const SelfMeasured& e, Now, Out&) {
+  measured = e;
+  generated_when_measured = generated;
+}
+
+void Conductor::Impl::on(const Drain& e, Now, Out& out) {
+  draining = true;
+  drain_why = e.why;
+  // Checks under way end with the attempt they are at: their slot is not lost.
+  for (auto& [id, run] : runs) {
+    if (run.state == Execution::State::kWaiting) timers.insert({last_now.mono, id});
+  }
+  out.emplace_back(Notice{NoticeLevel::kInfo, "draining", e.why});
+}
+
+// --- messages ---
+
+void Conductor::Impl::say_hello(Now now, Out& out) {
+  Hello hello;
+  hello.capabilities = options.capabilities;
+  hello.version = options.version;
+  hello.host = options.host;
+  hello.boot = options.boot;
+  hello.streams = spool.offers();
+  if (hello.streams.size() > Hello::kMaxStreams) {
+    hello.streams.erase(hello.streams.begin(),
+                        hello.streams.end() - static_cast<std::ptrdiff_t>(Hello::kMaxStreams));
+  }
+  hello.assignment_epoch = assignment_epoch;
+  hello.wall = now.wall;
+  send(std::move(hello), out);
+}
+
+void Conductor::Impl::beat(Now now, Out& out) {
+  if (!welcomed) return;
+  Heartbeat beat;
+  beat.number = ++heartbeat_number;
+  beat.wall = now.wall;
+  beat.health = health.health(now.mono);
+  beat.self_fault = health.fault();
+  beat.monitors = static_cast<std::uint32_t>(series.size());
+  beat.in_flight = static_cast<std::uint32_t>(runs.size());
+  beat.generated = generated_when_measured;
+  beat.in_spool = measured.results_in_spool;
+  beat.gapped = measured.results_gapped;
+  beat.spool_bytes = measured.spool_bytes;
+  beat.spool_bytes_max = measured.spool_bytes_max;
+  beat.clock = clock.trust();
+  send(beat, out);
+  next_heartbeat = now.mono + heartbeat_every;
+}
+
+void Conductor::Impl::drop_link(std::string why, MonoTime not_before, Out& out) {
+  out.emplace_back(Notice{NoticeLevel::kWarning, "link_dropped", why});
+  out.emplace_back(DropLink{std::move(why), not_before});
+  link_up = welcomed = false;
+  next_heartbeat = MonoTime::never();
+  window.link_down();
+}
+
+void Conductor::Impl::fork(std::vector<StreamId> streams, Out& out) {
+  if (streams.empty()) return;
+  ++stats.forks;
+  for (const StreamId& id : streams) {
+    window.forget(id);
+    out.emplace_back(Notice{
+        NoticeLevel::kError, "fork_detected",
+        fmt::format("stream {}: the collector has committed something else than this agent holds; "
+                    "was the state directory restored from a copy, or does it run twice? Its "
+                    "unacknowledged results are written to a new stream",
+                    to_string(id))});
+  }
+  out.emplace_back(RestreamFrames{std::move(streams)});
+}
+
+void Conductor::Impl::got(const Welcome& m, Now now, Out& out) {
+  welcomed = true;
+  heartbeat_every = m.heartbeat;
+  fork(window.welcome(m.streams, now.mono), out);
+  for (const StreamAck& ack : m.streams) {
+    const std::uint64_t acked = window.acked(ack.stream);
+    if (acked > 0) out.emplace_back(ReleaseFrames{ack.stream, acked});
+  }
+  out.emplace_back(Notice{NoticeLevel::kInfo, "link_up",
+                          fmt::format("the collector welcomed region {}", m.region)});
+  beat(now, out);
+  applied_pending = assignment_epoch > 0;
+}
+
+void Conductor::Impl::got(const Ack& m, Now now, Out& out) {
+  switch (window.acknowledge(m.stream, now.mono)) {
+    case AckVerdict::kGood:
+      ++stats.frames_acked;
+      out.emplace_back(ReleaseFrames{m.stream.stream, m.stream.high_water});
+      return;
+    case AckVerdict::kFork:
+      return fork({m.stream.stream}, out);
+    case AckVerdict::kStale:
+    case AckVerdict::kUnknownStream:
+      ++stats.messages_ignored;
+      return;
+  }
+}
+
+void Conductor::Impl::got(const Nack& m, Now now, Out& out) {
+  const StreamId& id = m.stream.stream;
+  if (m.code == NackCode::kBusy) {
+    window.rewind(id);
+    window.hold(id, now.mono + std::max<Duration>(m.retry_after, std::chrono::milliseconds{100}));
+    return;
+  }
+  const AckVerdict verdict = window.acknowledge(m.stream, now.mono);
+  if (verdict == AckVerdict::kFork) return fork({id}, out);
+  if (verdict == AckVerdict::kUnknownStream) return;
+  if (verdict == AckVerdict::kGood && m.stream.high_water > 0) {
+    out.emplace_back(ReleaseFrames{id, m.stream.high_water});
+  }
+  if (m.code == NackCode::kMalformed && ++malformed[id] >= kMalformedMax) return fork({id}, out);
+  window.rewind(id);
+  window.hold(id, now.mono + std::chrono::milliseconds{100});
+}
+
+std::shared_ptr<const RunnableSeries> Conductor::Impl::make_runnable(
+    const AssignedSeries& assigned) const {
+  auto out = std::make_shared<RunnableSeries>();
+  out->assigned = assigned;
+  out->spec = std::make_shared<const ProbeSpec>(assigned.spec);
+  auto evaluator = assertion::Evaluator::compile(assigned.spec);
+  if (evaluator) {
+    out->evaluator = *std::move(evaluator);
+  } else {
+    out->cannot = evaluator.error().text;
+  }
+  out->target = target_key(assigned.spec.target);
+  out->config_version = config_version;
+  return out;
+}
+
+void Conductor::Impl::got(const Assignment& m, Now now, Out& out) {
+  if (m.base != 0 && m.base != assignment_epoch) {
+    send(AssignmentWanted{assignment_epoch}, out);
+    return;
+  }
+  if (m.epoch == assignment_epoch && m.base == 0 && assignment_epoch != 0) {
+    applied_pending = true;
+    return;
+  }
+  config_version = m.config_version;
+  std::set<SeriesId> gone(m.drop.begin(), m.drop.end());
+  if (m.base == 0) {
+    for (const auto& [id, s] : series) gone.insert(id);
+    for (const AssignedSeries& s : m.put) gone.erase(s.series);
+  }
+  for (const SeriesId id : gone) {
+    series.erase(id);
+    last_outcome.erase(id);
+    scheduler.drop(id);
+    for (const auto& [run_id, run] : runs) {
+      if (run.series->assigned.series == id) ending.insert(run_id);
+    }
+  }
+  for (const AssignedSeries& assigned : m.put) {
+    auto runnable = make_runnable(assigned);
+    if (!runnable->cannot.empty()) {
+      out.emplace_back(Notice{NoticeLevel::kError, "spec_unsupported",
+                              fmt::format("monitor {}: {}", assigned.key, runnable->cannot)});
+    }
+    if (!scheduler.put(assigned.series, assigned.grid, now.wall)) {
+      out.emplace_back(
+          Notice{NoticeLevel::kError, "too_many_intervals",
+                 fmt::format("monitor {}: more than {} distinct intervals; it is not run",
+                             assigned.key, Scheduler::kQueuesMax)});
+      continue;
+    }
+    series[assigned.series] = std::move(runnable);
+  }
+  assignment_epoch = m.epoch;
+  applied_pending = true;
+  out.emplace_back(AssignmentChanged{assignment_epoch});
+}
+
+void Conductor::Impl::got(const RunRequest& m, Now now, Out& out) {
+  const auto at = series.find(m.series);
+  const bool confirm = m.kind == ResultKind::kConfirm;
+  const std::uint32_t confirms_max = std::max(options.max_in_flight / 10, 1U);
+  const bool refused = at == series.end() || draining || !at->second->evaluator ||
+                       at->second->assigned.spec_rev != m.spec_rev ||
+                       (confirm && (confirms_in_flight >= confirms_max ||
+                                    health.health(now.mono) != AgentHealth::kHealthy));
+  if (refused) {
+    ++stats.messages_ignored;
+    return;
+  }
+  Execution run;
+  run.series = at->second;
+  run.kind = m.kind;
+  run.slot = now.wall;
+  run.request = m.request;
+  run.slot_end = now.mono + at->second->spec->interval;
+  run.suspicion_sent = true;
+  if (confirm) {
+    ++confirms_in_flight;
+    ++stats.confirms;
+  }
+  begin(std::move(run), now, out);
+}
+
+void Conductor::Impl::got(const HeartbeatReply& m, Now now, Out& out) {
+  clock.sample(m.t1, m.t2, m.t3, now.wall);
+  health.collector_answered(now.mono);
+  settle_proving(now, out);
+}
+
+void Conductor::Impl::got(const Refused& m, Now now, Out& out) {
+  const std::string why =
+      fmt::format("the collector refused this agent ({}): {}", to_string(m.code), m.text);
+  switch (m.code) {
+    case RefusalCode::kNoSession:
+      welcomed = false;
+      window.link_down();
+      next_heartbeat = MonoTime::never();
+      if (!draining) say_hello(now, out);
+      return;
+    case RefusalCode::kVersion:
+    case RefusalCode::kRevoked:
+    case RefusalCode::kEnrolment:
+    case RefusalCode::kCloned:
+      out.emplace_back(Notice{NoticeLevel::kError, "refused", why});
+      return drop_link(why, now.mono + std::chrono::seconds{30}, out);
+  }
+}
+
+// --- one check ---
+
+void Conductor::Impl::begin(Execution run, Now now, Out& out) {
+  run.id = RunId{next_run++};
+  run.began = now.mono;
+  ++per_target[run.series->target];
+  const RunId id = run.id;
+  Execution& placed = runs.emplace(id, std::move(run)).first->second;
+  if (!placed.series->evaluator) {
+    finish(id, false, now, out);
+    return;
+  }
+  start_attempt(placed, now, out);
+}
+
+void Conductor::Impl::start_attempt(Execution& run, Now now, Out& out) {
+  run.state = Execution::State::kAttempting;
+  run.attempt_began = now.mono;
+  ++stats.attempts;
+  out.emplace_back(StartAttempt{run.id, static_cast<std::uint32_t>(run.attempts.size() + 1),
+                                run.series->spec, run.series->spec->timeout});
+}
+
+void Conductor::Impl::attempt_ended(Execution& run, Now now, Out& out) {
+  const ProbeSpec& spec = *run.series->spec;
+  const Finding& last = run.attempts.back().finding;
+  const bool failed = last.outcome == Outcome::kDown || last.outcome == Outcome::kNoData;
+  if (failed && last.outcome == Outcome::kDown && !run.suspicion_sent &&
+      run.series->assigned.confirm) {
+    run.suspicion_sent = true;
+    const auto before = last_outcome.find(run.series->assigned.series);
+    if (before == last_outcome.end() || before->second != Outcome::kDown) {
+      ++stats.suspicions;
+      send(Suspicion{run.series->assigned.series, run.tick, run.series->assigned.spec_rev,
+                     last.reason},
+           out);
+    }
+  }
+  const auto plan = plan_retry(spec, run.attempts, run.slot_end, now.mono);
+  if (const auto* retry = std::get_if<RetryAt>(&plan); retry != nullptr && !draining) {
+    run.state = Execution::State::kWaiting;
+    run.wake = retry->at;
+    timers.insert({run.wake, run.id});
+    return;
+  }
+  if (last.outcome == Outcome::kDown) {
+    switch (health.blame(last.reason, run.series->target, run.began)) {
+      case SelfHealth::Blame::kTarget:
+      case SelfHealth::Blame::kOurs:
+        break;
+      case SelfHealth::Blame::kUnproven:
+        run.state = Execution::State::kProving;
+        run.wake = now.mono + SelfHealth::kProof;
+        timers.insert({run.wake, run.id});
+        proving.insert(run.id);
+        if (proving.size() == 1) beat(now, out);
+        return;
+    }
+  }
+  finish(run.id, false, now, out);
+}
+
+/// Somebody answered: the checks that waited for a proof of our own network may have one now.
+void Conductor::Impl::settle_proving(Now now, Out& out) {
+  const std::vector<RunId> waiting(proving.begin(), proving.end());
+  for (const RunId id : waiting) {
+    const auto at = runs.find(id);
+    if (at == runs.end()) continue;  // Ended by one that was settled before it in this loop.
+    const Execution& run = at->second;
+    const Finding& last = run.attempts.back().finding;
+    if (health.blame(last.reason, run.series->target, run.began) == SelfHealth::Blame::kTarget) {
+      finish(id, false, now, out);
+    }
+  }
+}
+
+void Conductor::Impl::finish(RunId id, bool ours, Now now, Out& out) {
+  const auto node = runs.extract(id);
+  CHECK(!node.empty());
+  const Execution& run = node.mapped();
+  timers.erase({run.wake, id});
+  proving.erase(id);
+  ending.erase(id);
+  const auto target = per_target.find(run.series->target);
+  if (--target->second == 0) per_target.erase(target);
+  if (run.kind == ResultKind::kConfirm) --confirms_in_flight;
+
+  CheckResult result = run.result(clock.trust(), now.mono);
+  if (ours) {
+    result.outcome = Outcome::kNoData;
+    result.reason = Reason::kSelfUplink;
+  }
+  if (result.recovered()) ++stats.recovered;
+  const SeriesId id_of_series = result.series;
+  bool urgent = result.outcome == Outcome::kDown || result.outcome == Outcome::kNoData ||
+                result.kind != ResultKind::kScheduled;
+  if (result.kind == ResultKind::kScheduled) {
+    scheduler.finished(id_of_series, run.tick, now.wall);
+    const auto before = last_outcome.find(id_of_series);
+    if (before != last_outcome.end() && before->second != result.outcome) urgent = true;
+    if (series.contains(id_of_series)) last_outcome[id_of_series] = result.outcome;
+  }
+  const Outcome outcome = result.outcome;
+  const Reason reason = result.reason;
+  emit(std::move(result), run.series->assigned.shard, urgent, out);
+  health.checked(run.series->target, outcome, reason, now.mono);
+  if (!proving.empty() && outcome != Outcome::kNoData) settle_proving(now, out);
+}
+
+void Conductor::Impl::emit(CheckResult result, std::uint16_t shard, bool urgent, Out& out) {
+  generated += result.weight();
+  stats.results[static_cast<std::size_t>(result.outcome)] += result.weight();
+  const StreamClass cls = urgent ? StreamClass::kAlert : StreamClass::kRoutine;
+  out.emplace_back(SpoolResult{cls, shard, std::move(result), urgent});
+}
+
+void Conductor::Impl::report_missed(const MissedRun& missed, Now, Out& out) {
+  const RunnableSeries& s = *series.at(missed.series);
+  CheckResult result;
+  result.series = missed.series;
+  result.kind = ResultKind::kMissed;
+  result.tick = missed.first;
+  result.tick_last = missed.last;
+  result.spec_rev = s.assigned.spec_rev;
+  result.config_version = s.config_version;
+  result.slot = s.assigned.grid.slot(missed.first);
+  result.outcome = Outcome::kMissed;
+  result.missed = missed.cause;
+  result.clock = clock.trust();
+  emit(std::move(result), s.assigned.shard, false, out);
+}
+
+// --- time ---
+
+void Conductor::Impl::run_timers(Now now, Out& out) {
+  while (!timers.empty() && timers.begin()->first <= now.mono) {
+    const RunId id = timers.begin()->second;
+    timers.erase(timers.begin());
+    const auto at = runs.find(id);
+    if (at == runs.end()) continue;
+    Execution& run = at->second;
+    switch (run.state) {
+      case Execution::State::kWaiting:
+        if (draining) {
+          finish(id, false, now, out);
+        } else {
+          start_attempt(run, now, out);
+        }
+        break;
+      case Execution::State::kProving:
+        finish(id, true, now, out);
+        break;
+      case Execution::State::kAttempting:
+        break;
+    }
+  }
+}
+
+void Conductor::Impl::start_due(Now now, Out& out) {
+  std::vector<DueSlot> due;
+  std::vector<MissedRun> missed;
+  scheduler.take_due(now.wall, stood_still, due, missed);
+  stood_still = false;
+  for (const MissedRun& run : missed) report_missed(run, now, out);
+  for (const DueSlot& slot : due) {
+    const std::shared_ptr<const RunnableSeries>& s = series.at(slot.series);
+    const auto busy = per_target.find(s->target);
+    if (busy != per_target.end() && busy->second >= options.max_in_flight_per_target) {
+      scheduler.deferred(slot.series, slot.tick);
+      continue;
+    }
+    Execution run;
+    run.series = s;
+    run.tick = slot.tick;
+    run.slot = slot.slot;
+    run.late = slot.late;
+    run.slot_end = now.mono + (s->assigned.grid.slot(slot.tick + 1) - now.wall);
+    begin(std::move(run), now, out);
+  }
+}
+
+void Conductor::Impl::keep_link(Now now, Out& out) {
+  if (!link_up) return;
+  if (now.mono - last_answer > kSilenceMax) {
+    return drop_link("the collector has not answered for 9s", now.mono, out);
+  }
+  if (!welcomed) return;
+  if (now.mono >= next_heartbeat) beat(now, out);
+  if (!window.overdue(now.mono)) {
+    return drop_link("frames sent twice are not acknowledged", now.mono, out);
+  }
+}
+
+void Conductor::Impl::send_frames(Now now, Out& out) {
+  more_to_send = false;
+  if (!welcomed) return;
+  const std::vector<FrameRef> frames = window.take(kFramesPerStep, now.mono);
+  for (const FrameRef& frame : frames) out.emplace_back(SendFrame{frame});
+  stats.frames_sent += frames.size();
+  more_to_send = frames.size() == kFramesPerStep;
+}
+
+void Conductor::Impl::confirm_applied(Out& out) {
+  if (!applied_pending || !welcomed || !ending.empty()) return;
+  applied_pending = false;
+  send(ConfigApplied{assignment_epoch}, out);
+}
+
+void Conductor::Impl::advance(Now now, Out& out) {
+  if (now.mono > expected_wake && now.mono - expected_wake > kStandstill) stood_still = true;
+  run_timers(now, out);
+  if (!draining) start_due(now, out);
+  keep_link(now, out);
+  confirm_applied(out);
+  send_frames(now, out);
+  if (draining && !goodbye_said && welcomed && runs.empty() && window.unacked_bytes() == 0 &&
+      !more_to_send) {
+    goodbye_said = true;
+    send(Goodbye{drain_why}, out);
+  }
+  last_now = now;
+}
+
+// --- interface ---
+
+Conductor::Conductor(Options options, const SpoolView& spool, Now now)
+    : impl_(std::make_unique<Impl>(std::move(options), spool, now)) {}
+
+Conductor::~Conductor() = default;
+
+void Conductor::step(const AgentEvent& event, Now now, std::vector<AgentCommand>& out) {
+  std::visit([&](const auto& e) { impl_->on(e, now, out); }, event);
+  impl_->advance(now, out);
+  impl_->expected_wake = next_wakeup();
+}
+
+MonoTime Conductor::next_wakeup() const {
+  const Impl& i = *impl_;
+  if (i.more_to_send) return i.last_now.mono;
+  MonoTime next = i.window.next_deadline();
+  if (!i.timers.empty()) next = std::min(next, i.timers.begin()->first);
+  if (!i.draining) {
+    const WallTime due = i.scheduler.next_due(i.last_now.wall);
+    if (due != WallTime::never()) next = std::min(next, i.last_now.mono + (due - i.last_now.wall));
+  }
+  if (i.link_up) {
+    next = std::min(next, i.last_answer + kSilenceMax + Duration{1});
+    if (i.welcomed) next = std::min(next, i.next_heartbeat);
+  }
+  return next;
+}
+
+bool Conductor::idle() const { return impl_->runs.empty(); }
+
+AgentStats Conductor::stats() {
+  AgentStats out = impl_->stats;
+  for (const Scheduler::QueueStats& q : impl_->scheduler.stats()) {
+    out.queues.push_back({q.interval, q.series, q.in_flight, q.started, q.missed, q.lateness_max});
+  }
+  out.generated = impl_->generated;
+  out.unacked_bytes = impl_->window.unacked_bytes();
+  out.linked = impl_->welcomed;
+  out.health = impl_->health.health(impl_->last_now.mono);
+  out.assignment_epoch = impl_->assignment_epoch;
+  return out;
+}
+
+Assignment Conductor::assignment() const {
+  Assignment out;
+  out.epoch = impl_->assignment_epoch;
+  out.config_version = impl_->config_version;
+  for (const auto& [id, s] : impl_->series) out.put.push_back(s->assigned);
+  return out;
+}
+
+}  // namespace tocsin::agent

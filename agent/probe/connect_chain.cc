@@ -1,0 +1,201 @@
+#include "agent/probe/connect_chain.h"
+
+#include "common/base/check.h"
+#include "common/base/clock.h"
+#include "common/io/tcp_connector.h"
+
+#include <algorithm>
+
+namespace tocsin::agent {
+
+ConnectChain::ConnectChain(ProbeContext& context, ConnectPlan plan, MonoTime deadline,
+                           PhaseClock& phases, Observation& seen, ConnectOwner& owner)
+    : context_(context),
+      plan_(std::move(plan)),
+      deadline_(deadline),
+      phases_(phases),
+      seen_(seen),
+      owner_(owner) {}
+
+ConnectChain::~ConnectChain() = default;
+
+void ConnectChain::start() {
+  CHECK(state_ == State::kIdle);
+  state_ = State::kResolving;
+  if (plan_.host_is_address) {
+    const auto address = IpAddress::parse(plan_.host);
+    if (!address) return give_up({Reason::kSelfInternal, address.error().text});
+    seen_.dns_cached = true;
+    const bool fits =
+        plan_.family == IpFamily::kAny || (plan_.family == IpFamily::kV4) == address->is_v4();
+    if (fits) return use({*address});
+    return give_up(
+        {Reason::kConnectNoAddress, fmt::format("{} is not of the wanted family", address->str())});
+  }
+  if (const auto known = context_.resolver().find(plan_.host, plan_.family)) {
+    seen_.dns_cached = true;
+    return use(known->addresses);
+  }
+  seen_.dns_cached = false;
+  resolving_ = context_.resolver().resolve(
+      plan_.host, plan_.family,
+      [this](io::ResolveResult result) { on_resolved(std::move(result)); });
+}
+
+void ConnectChain::on_resolved(io::ResolveResult result) {
+  CHECK(state_ == State::kResolving);
+  if (!result) return give_up(std::move(result).error());
+  use(result->addresses);
+}
+
+void ConnectChain::use(const std::vector<IpAddress>& addresses) {
+  std::optional<std::string> denied;
+  for (const IpAddress& address : addresses) {
+    const auto allowed = context_.egress().allows(address);
+    if (allowed) {
+      addresses_.push_back(address);
+    } else if (!denied) {
+      denied = allowed.error().text;
+    }
+  }
+  if (addresses_.empty()) {
+    if (denied) return give_up({Reason::kPolicyDeniedAddress, *denied});
+    return give_up(
+        {Reason::kConnectNoAddress, fmt::format("{} has no usable address", plan_.host)});
+  }
+  next_address();
+}
+
+void ConnectChain::next_address() {
+  connection_.reset();
+  address_timer_.reset();
+  while (next_ < addresses_.size()) {
+    const IpAddress& address = addresses_[next_++];
+    state_ = State::kConnecting;
+    phases_.enter(Phase::kConnect, latency_clock());
+    seen_.remote = address.with_port(plan_.port);
+    auto fd = io::start_connect(address, plan_.port);
+    if (!fd) {
+      note(std::move(fd).error());
+      continue;
+    }
+    connection_ = std::make_unique<Connection>(
+        context_.loop(), *std::move(fd), static_cast<ReadyHandler&>(*this), io::Interest::kWrite);
+    const auto rest = static_cast<std::int64_t>(addresses_.size() - next_);
+    if (rest > 0) {
+      const Duration left = deadline_ - context_.loop().now().mono;
+      address_timer_ =
+          context_.loop().after(left / (rest + 1), [this] { address_failed(timed_out()); });
+    }
+    return;
+  }
+  CHECK(first_failure_);
+  give_up(*first_failure_);
+}
+
+void ConnectChain::on_ready() {
+  switch (state_) {
+    case State::kConnecting:
+      return on_writable();
+    case State::kHandshaking:
+      return step_tls();
+    case State::kIdle:
+    case State::kResolving:
+    case State::kOpen:
+    case State::kFailed:
+      break;
+  }
+  CHECK(false && "no descriptor is watched in this state");
+}
+
+void ConnectChain::on_writable() {
+  auto failed = io::connect_result(connection_->fd(), addresses_[next_ - 1], plan_.port);
+  if (failed) return address_failed(*std::move(failed));
+  if (plan_.tls) return begin_tls();
+  open();
+}
+
+void ConnectChain::begin_tls() {
+  state_ = State::kHandshaking;
+  phases_.enter(Phase::kTls, latency_clock());
+  auto context = context_.tls(plan_.ca_pem);
+  if (!context) return give_up({Reason::kSelfInternal, context.error().text});
+  auto stream = io::TlsStream::open(*std::move(context), connection_->fd(), plan_.host,
+                                    plan_.host_is_address);
+  if (!stream) return give_up({Reason::kSelfInternal, stream.error().text});
+  connection_->set_tls(*std::move(stream));
+  step_tls();
+}
+
+void ConnectChain::step_tls() {
+  io::TlsStream& tls = *connection_->tls();
+  switch (tls.handshake()) {
+    case io::TlsStep::kWantRead:
+      return connection_->want(io::Interest::kRead);
+    case io::TlsStep::kWantWrite:
+      return connection_->want(io::Interest::kWrite);
+    case io::TlsStep::kDone:
+      break;
+    case io::TlsStep::kClosed:
+    case io::TlsStep::kCut:
+    case io::TlsStep::kReset:
+    case io::TlsStep::kFailed:
+      seen_.tls = tls.facts();
+      return address_failed(
+          {tls.failure().reason, fmt::format("{}: {}", seen_.remote, tls.failure().detail)});
+  }
+  seen_.tls = tls.facts();
+  const auto bad = tls.verify_failure();
+  if (bad && plan_.verify) {
+    return give_up({bad->reason, fmt::format("{}: {}", seen_.remote, bad->detail)});
+  }
+  open();
+}
+
+void ConnectChain::address_failed(Failure failure) {
+  note(std::move(failure));
+  next_address();
+}
+
+void ConnectChain::note(Failure failure) {
+  if (next_ < addresses_.size() && seen_.tried.size() < kTriedMax) {
+    seen_.tried.push_back(fmt::format("{}: {}", seen_.remote, to_string(failure.reason)));
+  }
+  if (!first_failure_ ||
+      (!blames_target(first_failure_->reason) && blames_target(failure.reason))) {
+    first_failure_ = std::move(failure);
+  }
+}
+
+void ConnectChain::give_up(Failure failure) {
+  state_ = State::kFailed;
+  resolving_.reset();
+  connection_.reset();
+  address_timer_.reset();
+  owner_.on_connect_failed(std::move(failure));
+}
+
+void ConnectChain::open() {
+  state_ = State::kOpen;
+  address_timer_.reset();
+  owner_.on_connected(std::move(connection_));
+}
+
+Failure ConnectChain::timed_out() const {
+  switch (state_) {
+    case State::kIdle:
+    case State::kResolving:
+      return {Reason::kDnsTimeout, fmt::format("no answer for {} in time", plan_.host)};
+    case State::kConnecting:
+      return {Reason::kConnectTimeout, fmt::format("{} did not answer in time", seen_.remote)};
+    case State::kHandshaking:
+      return {Reason::kTlsTimeout,
+              fmt::format("{} did not finish the TLS handshake in time", seen_.remote)};
+    case State::kOpen:
+    case State::kFailed:
+      break;
+  }
+  return {Reason::kSelfInternal, "the connection was not being opened"};
+}
+
+}  // namespace tocsin::agent

@@ -1,0 +1,97 @@
+#pragma once
+// Question answered here: how does a host and port become an open (and, if wanted, encrypted)
+// connection, and where did the time go?
+//
+//   kIdle -> kResolving -> kConnecting -> [kHandshaking ->] kOpen
+//                              ^ next address |
+//   Any state -> kFailed: no address left. Destroying the chain stops it in any state.
+//
+// The addresses of the name are filtered by the egress policy before anything is sent to them, and
+// the connection goes to exactly the address that was judged. Each address may use an equal share
+// of what is left until the deadline, so that one that swallows packets does not hide a good one. A
+// connection whose certificate is bad is not tried elsewhere: the server was reached.
+// When all addresses fail, the failure reported is the first that blames the target, else the
+// first.
+
+#include "agent/probe/connection.h"
+#include "agent/probe/phase_clock.h"
+#include "agent/probe/probe_context.h"
+#include "common/io/resolver.h"
+#include "common/model/observation.h"
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace tocsin::agent {
+
+struct ConnectPlan {
+  std::string host;
+  bool host_is_address = false;
+  std::uint16_t port = 0;
+  IpFamily family = IpFamily::kAny;
+  bool tls = false;
+  bool verify = true;
+  std::string ca_pem;  ///< Empty: the system's roots.
+};
+
+/// Its owner. Called as the last thing the chain does, so it may destroy the chain.
+class ConnectOwner {
+ public:
+  virtual void on_connected(std::unique_ptr<Connection> connection) = 0;
+  virtual void on_connect_failed(Failure failure) = 0;
+
+ protected:
+  ~ConnectOwner() = default;
+};
+
+class ConnectChain final : private ReadyHandler {
+ public:
+  enum class State : std::uint8_t { kIdle, kResolving, kConnecting, kHandshaking, kOpen, kFailed };
+
+  /// Everything by reference outlives the chain. `phases` is in kDns; `seen` gets remote, tried,
+  /// dns_cached and tls.
+  ConnectChain(ProbeContext& context, ConnectPlan plan, MonoTime deadline, PhaseClock& phases,
+               Observation& seen, ConnectOwner& owner);
+  ~ConnectChain();
+
+  /// Once. May call the owner before it returns.
+  void start();
+
+  State state() const { return state_; }
+
+  /// What the deadline's passing would mean now, in words and as a reason.
+  Failure timed_out() const;
+
+ private:
+  static constexpr std::size_t kTriedMax = 16;
+
+  void on_resolved(io::ResolveResult result);
+  void use(const std::vector<IpAddress>& addresses);
+  void next_address();
+  void on_ready() override;
+  void on_writable();
+  void begin_tls();
+  void step_tls();
+  void address_failed(Failure failure);
+  void note(Failure failure);
+  void give_up(Failure failure);
+  void open();
+
+  ProbeContext& context_;
+  ConnectPlan plan_;
+  MonoTime deadline_;
+  PhaseClock& phases_;
+  Observation& seen_;
+  ConnectOwner& owner_;
+  State state_ = State::kIdle;
+  std::unique_ptr<io::ResolveHandle> resolving_;
+  std::vector<IpAddress> addresses_;
+  std::size_t next_ = 0;
+  std::optional<Failure> first_failure_;
+  std::unique_ptr<Connection> connection_;
+  io::TimerHandle address_timer_;
+};
+
+}  // namespace tocsin::agent

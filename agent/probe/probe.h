@@ -1,0 +1,73 @@
+#pragma once
+// Question answered here: what is the same in every attempt, whatever it speaks?
+//
+// One deadline for the whole attempt, one clock of phases, one observation, and the promise that
+// the callback runs at most once and never inside start().
+
+#include "agent/ports/probe_runner.h"
+#include "agent/probe/phase_clock.h"
+#include "agent/probe/probe_context.h"
+#include "common/model/observation.h"
+
+#include <memory>
+#include <optional>
+
+namespace tocsin::agent {
+
+/// One thread: the loop's.
+class Probe : public ProbeHandle {
+ public:
+  static constexpr std::size_t kDetailMax = 250;  ///< Failure promises 256; an ellipsis may follow.
+
+  Probe(const Probe&) = delete;
+  Probe& operator=(const Probe&) = delete;
+  ~Probe() override;
+
+  /// Once. `done` runs later, never in here.
+  void start(ProbeRunner::Done done);
+
+ protected:
+  Probe(ProbeContext& context, std::shared_ptr<const ProbeSpec> spec, Duration timeout);
+
+  /// Begins the work; may call finish().
+  virtual void begin() = 0;
+
+  /// What it means that time has run out now.
+  virtual Failure timed_out() const = 0;
+
+  /// Closes what is open. Facts known so far are put into seen() here.
+  virtual void stop() = 0;
+
+  /// Reports and ends the attempt; the last thing a caller does, because this object may be gone
+  /// when it returns. Nothing: the protocol ran to its end.
+  void finish(std::optional<Failure> failure);
+
+  ProbeContext& context() { return context_; }
+
+  const ProbeSpec& spec() const { return *spec_; }
+
+  MonoTime deadline() const { return deadline_; }
+
+  PhaseClock& phases() { return phases_; }
+
+  const PhaseClock& phases() const { return phases_; }
+
+  Observation& seen() { return seen_; }
+
+  const Observation& seen() const { return seen_; }
+
+ private:
+  void deliver();
+
+  ProbeContext& context_;
+  std::shared_ptr<const ProbeSpec> spec_;
+  MonoTime deadline_;
+  PhaseClock phases_;
+  Observation seen_;
+  ProbeRunner::Done done_;
+  io::TimerHandle timer_;
+  bool starting_ = false;
+  bool finished_ = false;
+};
+
+}  // namespace tocsin::agent

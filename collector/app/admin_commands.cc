@@ -1,0 +1,191 @@
+#include "collector/app/admin_commands.h"
+
+#include "collector/app/bundle.h"
+#include "common/base/strings.h"
+#include "common/io/random.h"
+#include "common/io/zmq_socket.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+
+namespace tocsin::collector {
+namespace {
+
+using codec::Node;
+
+Node success(std::vector<Node::Entry> fields) {
+  fields.insert(fields.begin(), {"ok", Node::boolean(true)});
+  return Node::map(std::move(fields));
+}
+
+std::string incident_name(const IncidentRow& row) { return fmt::format("INC-{}", row.number); }
+
+const char* state_of(const AgentView& agent) {
+  if (agent.row.revoked_at) return "revoked";
+  if (agent.row.cloned) return "cloned";
+  return agent.live ? "live" : "gone";
+}
+
+}  // namespace
+
+AdminCommands::AdminCommands(Ports ports)
+    : ports_(std::move(ports)) {}
+
+void AdminCommands::handle(const Node& request, const std::string& actor,
+                           AdminServer::Answer answer) {
+  if (auto done = dispatch(request, actor, answer); !done) answer(admin_error(done.error()));
+}
+
+Expected<void> AdminCommands::dispatch(const Node& request, const std::string& actor,
+                                       const AdminServer::Answer& answer) {
+  errors_.clear();
+  codec::MapReader reader(request, "", errors_);
+  std::string command;
+  reader.text("command", command);
+  std::string subject;
+  if (command == "enroll") return enroll(reader, actor, answer);
+  if (command == "agents") {
+    answer(agents());
+    return {};
+  }
+  if (command == "revoke-agent") {
+    reader.text("agent", subject);
+    TRY_ASSIGN(const AgentId agent, AgentId::parse(subject));
+    return ask(RevokeAgent{agent, actor}, {{"agent", Node::string(agent.str())}}, answer);
+  }
+  if (command == "ack" || command == "resolve") {
+    reader.text("incident", subject);
+    TRY_ASSIGN(const IncidentRow row, find_incident(subject));
+    Event event = AcknowledgeIncident{row.id, actor};
+    if (command == "resolve") event = ResolveIncident{row.id, actor};
+    return ask(std::move(event), {{"incident", Node::string(incident_name(row))}}, answer);
+  }
+  return fail(Errc::kUnsupported,
+              "unknown command \"{}\"; known are enroll, revoke-agent, agents, ack, resolve",
+              printable(command, 64));
+}
+
+Expected<void> AdminCommands::enroll(codec::MapReader& reader, const std::string& actor,
+                                     const AdminServer::Answer& answer) {
+  std::string region;
+  Duration expires = kExpiresDefault;
+  std::vector<std::string> endpoints;
+  reader.text("region", region);
+  reader.duration("expires", expires);
+  reader.texts("endpoints", endpoints);
+  if (!errors_.empty()) {
+    return fail(Errc::kInvalid, "{}: {}", errors_.front().path, errors_.front().text);
+  }
+  if (!is_key(region)) {
+    return fail(Errc::kInvalid, "a region is 1 to 63 characters of a-z, 0-9 and -, not \"{}\"",
+                printable(region, 64));
+  }
+  if (expires <= Duration{0} || expires > kExpiresMax) {
+    return fail(Errc::kInvalid, "a bundle may be valid for at most {}",
+                format_duration(kExpiresMax));
+  }
+  for (const std::string& endpoint : endpoints) {
+    if (endpoint.substr(0, 6) != "tcp://" || printable(endpoint) != endpoint) {
+      return fail(Errc::kInvalid, "an endpoint looks like tcp://HOST:PORT, not \"{}\"",
+                  printable(endpoint));
+    }
+  }
+
+  const WallTime now = ports_.loop.now().wall;
+  TRY_ASSIGN(const io::CurveKeyPair keys, io::make_curve_keypair());
+  EnrolmentBundle bundle;
+  bundle.endpoints = bundle_endpoints(endpoints, ports_.agents_endpoint, ports_.hostname);
+  bundle.server_keys = {ports_.server_key};
+  bundle.region = region;
+  bundle.public_key = keys.public_key;
+  bundle.secret_key = keys.secret_key.reveal();
+  bundle.expires = now + expires;
+
+  EnrolmentRow row;
+  row.id = EnrolmentId{io::mint_uuid(now)};
+  row.region = region;
+  row.public_key = keys.public_key;
+  row.expires_at = bundle.expires;
+  return ask(AddEnrolment{std::move(row), actor}, {{"bundle", Node::string(format_bundle(bundle))}},
+             answer);
+}
+
+Node AdminCommands::agents() const {
+  std::vector<Node> out;
+  for (const AgentView& agent : ports_.view()->agents) {
+    out.push_back(Node::map({
+        {"id", Node::string(agent.row.agent.str())},
+        {"region", Node::string(agent.row.region)},
+        {"host", Node::string(agent.row.host)},
+        {"version", Node::string(agent.row.version)},
+        {"state", Node::string(state_of(agent))},
+        {"health", Node::string(agent.live ? to_string(agent.health) : "")},
+        {"series", Node::integer(agent.series)},
+        {"last_seen", Node::string(format_rfc3339(agent.row.last_seen))},
+        {"enrolled_at", Node::string(format_rfc3339(agent.row.enrolled_at))},
+    }));
+  }
+  return success({{"agents", Node::list(std::move(out))}});
+}
+
+Expected<IncidentRow> AdminCommands::find_incident(const std::string& name) const {
+  std::string_view digits = name;
+  if (to_lower(name).substr(0, 4) == "inc-") digits.remove_prefix(4);
+  std::uint64_t number = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+  const bool by_number = error == std::errc{} && end == digits.data() + digits.size();
+  for (const IncidentRow& row : ports_.view()->open_incidents) {
+    if (by_number ? row.number == number : row.id.str() == to_lower(name)) return row;
+  }
+  return fail(Errc::kNotFound, "no unresolved incident {}", printable(name, 64));
+}
+
+Expected<void> AdminCommands::ask(Event command, std::vector<Node::Entry> fields,
+                                  AdminServer::Answer answer) {
+  EngineInput input{std::move(command), [&loop = ports_.loop, fields = std::move(fields),
+                                         answer = std::move(answer)](Reply reply) {
+                      loop.post([fields, answer, reply = std::move(reply)] {
+                        if (reply.error) return answer(admin_error(*reply.error));
+                        answer(success(fields));
+                      });
+                    }};
+  if (ports_.engine.push(std::move(input))) return {};
+  return fail(Errc::kUnavailable, "the collector is too busy or stopping: try again");
+}
+
+std::string format_agents(const Node& answer) {
+  struct Column {
+    const char* title;
+    const char* key;
+  };
+
+  constexpr Column kColumns[] = {{"ID", "id"},           {"REGION", "region"},
+                                 {"STATE", "state"},     {"HEALTH", "health"},
+                                 {"SERIES", "series"},   {"LAST SEEN", "last_seen"},
+                                 {"VERSION", "version"}, {"HOST", "host"}};
+  const Node* agents = answer.find("agents");
+  std::vector<std::vector<std::string>> rows(1);
+  for (const Column& column : kColumns) rows[0].emplace_back(column.title);
+  for (const Node& agent : agents == nullptr ? std::vector<Node>{} : agents->items) {
+    std::vector<std::string>& row = rows.emplace_back();
+    for (const Column& column : kColumns) {
+      const Node* cell = agent.find(column.key);
+      row.push_back(cell == nullptr || cell->text.empty() ? "-" : printable(cell->text, 64));
+    }
+  }
+  std::vector<std::size_t> widths(std::size(kColumns), 0);
+  for (const auto& row : rows) {
+    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+  }
+  std::string out;
+  for (const auto& row : rows) {
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      out += i + 1 < row.size() ? fmt::format("{:<{}}  ", row[i], widths[i]) : row[i];
+    }
+    out += '\n';
+  }
+  return out;
+}
+
+}  // namespace tocsin::collector

@@ -1,0 +1,61 @@
+#pragma once
+// Question answered here: what can be asked of a collector through admin.sock, or of its state
+// directory when none runs?
+//
+//   {"command":"enroll","region":R,"expires":"24h","endpoints":[...]}  -> {"bundle": TEXT}
+//   {"command":"revoke-agent","agent":ID}                              -> {}
+//   {"command":"agents"}                                               -> {"agents":[{...}]}
+//   {"command":"ack","incident":N}, {"command":"resolve","incident":N} -> {"incident":"INC-N"}
+//
+// N is INC-42, 42 or the id. Every answer has "ok"; see admin_socket.h.
+
+#include "collector/app/admin_socket.h"
+#include "collector/core/engine.h"
+#include "collector/ports/event_sink.h"
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace tocsin::collector {
+
+/// One thread: the loop's.
+class AdminCommands {
+ public:
+  static constexpr Duration kExpiresDefault = std::chrono::hours{24};
+  static constexpr Duration kExpiresMax = std::chrono::hours{24 * 7};
+
+  struct Ports {
+    EventSink& engine;
+    io::EventLoop& loop;
+    std::function<std::shared_ptr<const EngineView>()> view;  ///< The newest one; not null.
+    std::string server_key;                                   ///< Z85, for bundles.
+    std::string agents_endpoint;                              ///< As bound, or as configured.
+    std::string hostname;                                     ///< In place of a wildcard address.
+  };
+
+  explicit AdminCommands(Ports ports);
+
+  /// An AdminServer::Handler.
+  void handle(const codec::Node& request, const std::string& actor, AdminServer::Answer answer);
+
+ private:
+  Expected<void> dispatch(const codec::Node& request, const std::string& actor,
+                          const AdminServer::Answer& answer);
+  Expected<void> enroll(codec::MapReader& reader, const std::string& actor,
+                        const AdminServer::Answer& answer);
+  codec::Node agents() const;
+  Expected<IncidentRow> find_incident(const std::string& name) const;
+  /// Answers with `fields` once the command's reply has come without an error.
+  Expected<void> ask(Event command, std::vector<codec::Node::Entry> fields,
+                     AdminServer::Answer answer);
+
+  Ports ports_;
+  std::vector<FieldError> errors_;
+};
+
+/// What `agents` answers, as a table for people.
+std::string format_agents(const codec::Node& answer);
+
+}  // namespace tocsin::collector

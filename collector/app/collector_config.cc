@@ -1,0 +1,220 @@
+#include "collector/app/collector_config.h"
+
+#include "common/base/strings.h"
+#include "common/io/log.h"
+#include "common/io/yaml.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <filesystem>
+
+namespace tocsin::collector {
+namespace {
+
+/// Keys that one environment variable each can set.
+struct Override {
+  const char* variable;
+  const char* key;
+};
+
+constexpr Override kOverrides[] = {
+    {"TOCSIN_LISTEN", "listen"},           {"TOCSIN_AGENTS", "agents"},
+    {"TOCSIN_STATE_DIR", "state_dir"},     {"TOCSIN_STORE", "store"},
+    {"TOCSIN_SECRETS_DIR", "secrets_dir"}, {"TOCSIN_MONITORS_FILE", "monitors_file"},
+    {"TOCSIN_PUBLIC_URL", "public_url"},   {"TOCSIN_LOG", "log"},
+};
+
+/// The tree with the variables' values in place of what the file says. The value keeps the mark of
+/// none, so that an error names the variable.
+codec::Node apply_overrides(codec::Node tree, const Environment& environment,
+                            CollectorConfig& config) {
+  for (const Override& override : kOverrides) {
+    const auto value = environment(override.variable);
+    if (!value) continue;
+    config.overridden_by[override.key] = override.variable;
+    codec::Node node = codec::Node::string(*value);
+    if (std::string_view(override.key) == "store") {
+      node = codec::Node::map({{"type", codec::Node::string(*value)}});
+    }
+    bool replaced = false;
+    for (auto& [key, child] : tree.entries) {
+      if (key != override.key) continue;
+      child = node;
+      replaced = true;
+    }
+    if (!replaced) tree.set(override.key, std::move(node));
+  }
+  return tree;
+}
+
+bool is_agents_endpoint(std::string_view text) {
+  if (text.substr(0, 6) != "tcp://") return false;
+  text.remove_prefix(6);
+  const auto colon = text.rfind(':');
+  if (colon == std::string_view::npos || colon == 0) return false;
+  const std::string_view port = text.substr(colon + 1);
+  if (port == "*") return true;
+  unsigned value = 0;
+  const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), value);
+  return error == std::errc{} && end == port.data() + port.size() && value <= 65535;
+}
+
+void read_egress(codec::MapReader& top, CollectorConfig& config, std::vector<FieldError>& errors) {
+  const codec::Node* node = top.child("egress");
+  if (node == nullptr) return;
+  codec::MapReader reader(*node, "egress", errors);
+  std::string cls = "public";
+  std::vector<std::string> allow;
+  std::vector<std::string> deny;
+  reader.text("class", cls);
+  reader.texts("allow", allow);
+  reader.texts("deny", deny);
+  if (auto policy = EgressPolicy::parse(cls, allow, deny)) {
+    config.egress = *std::move(policy);
+  } else {
+    top.error("egress", policy.error().text);
+  }
+  reader.finish();
+}
+
+/// `log: info`, or a map with level and format.
+void read_log(codec::MapReader& top, CollectorConfig& config, std::vector<FieldError>& errors) {
+  const codec::Node* node = top.child("log");
+  if (node == nullptr) return;
+  const auto check = [](codec::MapReader& reader, const char* key, const std::string& level) {
+    if (const auto known = log::parse_level(level); !known) reader.error(key, known.error().text);
+  };
+  if (node->kind != codec::Node::Kind::kMap) {
+    top.text("log", config.log_level);
+    check(top, "log", config.log_level);
+    return;
+  }
+  codec::MapReader reader(*node, "log", errors);
+  reader.text("level", config.log_level);
+  check(reader, "level", config.log_level);
+  reader.text("format", config.log_format);
+  if (const auto known = log::parse_format(config.log_format); !known) {
+    reader.error("format", known.error().text);
+  }
+  reader.finish();
+}
+
+}  // namespace
+
+std::string ListenAddress::str() const {
+  return host.find(':') == std::string::npos ? fmt::format("{}:{}", host, port)
+                                             : fmt::format("[{}]:{}", host, port);
+}
+
+Expected<ListenAddress> parse_listen_address(std::string_view text) {
+  const auto wrong = [&] {
+    return fail(Errc::kInvalid,
+                "expected ADDRESS:PORT such as 127.0.0.1:7400 or [::1]:7400, got "
+                "\"{}\"",
+                printable(text, 80));
+  };
+  const auto colon = text.rfind(':');
+  if (colon == std::string_view::npos || colon == 0) return wrong();
+  std::string_view host = text.substr(0, colon);
+  const std::string_view port = text.substr(colon + 1);
+  if (host.front() == '[') {
+    if (host.size() < 3 || host.back() != ']') return wrong();
+    host = host.substr(1, host.size() - 2);
+  } else if (host.find(':') != std::string_view::npos) {
+    return wrong();
+  }
+  ListenAddress out;
+  out.host = std::string(host);
+  const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), out.port);
+  if (port.empty() || error != std::errc{} || end != port.data() + port.size()) return wrong();
+  return out;
+}
+
+std::string CollectorConfig::where(std::string_view key) const {
+  if (const auto at = overridden_by.find(key); at != overridden_by.end()) return at->second;
+  if (const auto at = marks.find(key); at != marks.end() && at->second.line > 0) {
+    return fmt::format("{}:{}:{}", file, at->second.line, at->second.column);
+  }
+  return fmt::format("{} (the default of {})", file, key);
+}
+
+tl::expected<CollectorConfig, std::vector<std::string>> read_collector_config(
+    const codec::Node& file_tree, const std::string& file, const Environment& environment) {
+  CollectorConfig config;
+  config.file = file;
+  std::vector<FieldError> errors;
+  codec::Node given = file_tree;
+  // An empty file is a configuration of defaults.
+  if (given.kind == codec::Node::Kind::kNull) given = codec::Node::map();
+  for (const auto& [key, child] : given.entries) config.marks[key] = child.mark;
+  const codec::Node tree = given.kind == codec::Node::Kind::kMap
+                               ? apply_overrides(std::move(given), environment, config)
+                               : std::move(given);
+
+  codec::MapReader top(tree, "", errors);
+  std::string text = config.listen.str();
+  top.text("listen", text);
+  if (const auto address = parse_listen_address(text)) {
+    config.listen = *address;
+  } else {
+    top.error("listen", address.error().text);
+  }
+  top.text("agents", config.agents);
+  if (!is_agents_endpoint(config.agents)) {
+    top.error("agents", "expected tcp://ADDRESS:PORT such as tcp://*:7401");
+  }
+  top.text("state_dir", config.state_dir);
+  top.text("secrets_dir", config.secrets_dir);
+  top.text("monitors_file", config.monitors_file);
+  top.text("public_url", config.public_url);
+  while (!config.public_url.empty() && config.public_url.back() == '/') {
+    config.public_url.pop_back();
+  }
+  if (!config.public_url.empty() && config.public_url.substr(0, 7) != "http://" &&
+      config.public_url.substr(0, 8) != "https://") {
+    top.error("public_url", "expected a URL that begins with http:// or https://");
+  }
+  read_egress(top, config, errors);
+  read_log(top, config, errors);
+  if (const codec::Node* node = top.child("store")) {
+    codec::MapReader store(*node, "store", errors);
+    std::string type = "sqlite";
+    store.text("type", type);
+    if (type == "sqlite") {
+      config.store = StoreType::kSqlite;
+    } else if (type == "memory") {
+      config.store = StoreType::kMemory;
+    } else {
+      store.error("type", "expected sqlite or memory");
+    }
+    store.finish();
+  }
+  if (top.has("fallback_channel")) {
+    top.error("fallback_channel",
+              "is reserved and not supported by this version: remove it; a collector that cannot "
+              "write says so in its log, /readyz and metrics");
+  }
+  top.finish();
+
+  if (!errors.empty()) {
+    std::vector<std::string> lines;
+    for (const FieldError& error : errors) {
+      const std::string key = error.path.substr(0, error.path.find('.'));
+      const auto variable = config.overridden_by.find(key);
+      lines.push_back(
+          io::locate(variable == config.overridden_by.end() ? file : variable->second, error));
+    }
+    return tl::unexpected(std::move(lines));
+  }
+
+  const std::filesystem::path base = std::filesystem::path(file).parent_path();
+  for (std::string* path : {&config.state_dir, &config.secrets_dir, &config.monitors_file}) {
+    if (!path->empty() && std::filesystem::path(*path).is_relative() && !base.empty()) {
+      *path = (base / *path).lexically_normal().string();
+    }
+  }
+  return config;
+}
+
+}  // namespace tocsin::collector

@@ -1,0 +1,28 @@
+#pragma once
+// Question answered here: does a text match a pattern, in time linear in the text and in bounded
+// memory?
+
+#include "common/base/expected.h"
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace tocsin::assertion {
+
+/// RE2 syntax, unanchored. Copies share the compiled program, which never changes. Thread-safe.
+class Regex {
+ public:
+  /// kInvalid with RE2's words; kLimit for a pattern over kPatternSizeMax bytes or one whose
+  /// program would need more than 1 MiB.
+  static Expected<Regex> compile(std::string_view pattern);
+
+  bool matches(std::string_view text) const;
+
+ private:
+  struct Program;
+  explicit Regex(std::shared_ptr<const Program> program);
+  std::shared_ptr<const Program> program_;
+};
+
+}  // namespace tocsin::assertion

@@ -1,0 +1,169 @@
+#pragma once
+// Question answered here: what is ready, what is due, and what did other threads ask for?
+//
+// libevent's epoll backend behind handles. One thread owns the loop and everything on it; only
+// `post` and `stop` may be called from other threads. Time stands still within one turn. Every
+// handle must be destroyed before its loop, and before its descriptor is closed (the changelist of
+// libevent would otherwise act on a descriptor that is somebody else's by then; for the same reason
+// never watch two dup()s of one file).
+
+#include "common/base/clock.h"
+#include "common/base/time.h"
+#include "common/io/mailbox.h"
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <vector>
+
+struct event;
+struct event_base;
+
+namespace tocsin::io {
+
+/// What a watcher waits for, or what is ready: bits.
+enum class Interest : std::uint8_t { kNone = 0, kRead = 1, kWrite = 2, kBoth = 3 };
+
+inline Interest operator|(Interest a, Interest b) {
+  return static_cast<Interest>(static_cast<std::uint8_t>(a) | static_cast<std::uint8_t>(b));
+}
+
+inline bool has(Interest set, Interest bit) {
+  return (static_cast<std::uint8_t>(set) & static_cast<std::uint8_t>(bit)) != 0;
+}
+
+class EventLoop;
+
+/// One watched descriptor (not owned), level-triggered. Destroying it stops the watching; its
+/// callback will not run after that, and may itself destroy it.
+class Watch {
+ public:
+  using Callback = std::function<void(Interest ready)>;
+
+  ~Watch();
+  Watch(const Watch&) = delete;
+  Watch& operator=(const Watch&) = delete;
+
+  /// Changes what is waited for. Within one turn any number of changes costs at most one system
+  /// call, and setting what is set already costs nothing.
+  void set(Interest interest);
+
+  Interest interest() const { return interest_; }
+
+  int fd() const { return fd_; }
+
+ private:
+  friend class EventLoop;
+  Watch(EventLoop& loop, int fd, Interest interest, Callback callback);
+  void on_ready(Interest ready);
+  static void trampoline(int fd, short what, void* self);
+
+  EventLoop& loop_;
+  event* event_;
+  Callback callback_;
+  bool* destroyed_ = nullptr;  ///< Set while the callback runs.
+  int fd_;
+  Interest interest_ = Interest::kNone;
+};
+
+using WatchHandle = std::unique_ptr<Watch>;
+
+/// One timer that fires at most once. Destroying it cancels; the callback may destroy it.
+class Timer {
+ public:
+  ~Timer();
+  Timer(const Timer&) = delete;
+  Timer& operator=(const Timer&) = delete;
+
+  /// False once it has fired.
+  bool armed() const { return index_ != kIdle; }
+
+  MonoTime due() const { return due_; }
+
+ private:
+  friend class EventLoop;
+  static constexpr std::size_t kIdle = SIZE_MAX;
+  Timer(EventLoop& loop, MonoTime due, std::uint64_t order, std::function<void()> callback);
+
+  EventLoop& loop_;
+  MonoTime due_;
+  std::uint64_t order_;  ///< Timers due at the same moment fire in the order they were made.
+  std::size_t index_ = kIdle;
+  std::function<void()> callback_;
+};
+
+using TimerHandle = std::unique_ptr<Timer>;
+
+class EventLoop {
+ public:
+  /// Functions posted and not yet run. Whoever posts has a bounded number of things under way, so
+  /// reaching this is a bug and a CHECK.
+  static constexpr std::size_t kPostedMax = 65'536;
+  /// The loop looks at the clock at least this often, because a machine that was suspended wakes up
+  /// with timers due that the kernel's monotonic clock does not know of.
+  static constexpr Duration kSleepMax = std::chrono::seconds{1};
+
+  /// `clock` outlives the loop.
+  explicit EventLoop(Clock& clock);
+  ~EventLoop();
+  EventLoop(const EventLoop&) = delete;
+  EventLoop& operator=(const EventLoop&) = delete;
+
+  /// Read once per turn. Outside `run` it is read anew each time.
+  Now now();
+
+  Clock& clock() { return clock_; }
+
+  /// `fd` is not owned and must be open (and pollable) as long as the handle lives.
+  [[nodiscard]] WatchHandle watch(int fd, Interest interest, Watch::Callback callback);
+
+  /// Fires in the first turn at or after that moment, never inside this call. O(log timers).
+  [[nodiscard]] TimerHandle at(MonoTime due, std::function<void()> callback);
+  [[nodiscard]] TimerHandle after(Duration delay, std::function<void()> callback);
+
+  /// From any thread: runs on the loop in a later turn, in the order posted. Functions still
+  /// waiting when the loop is destroyed are destroyed unrun.
+  void post(std::function<void()> function);
+
+  /// Runs until `stop`.
+  void run();
+  /// Runs one turn that waits at most `at_most`; for tests and for programs that wait for one
+  /// thing.
+  void run_once(Duration at_most = kSleepMax);
+  /// From any thread: `run` returns after the turn under way. A stop before `run` makes it return
+  /// at once; each stop ends one run.
+  void stop();
+
+  /// For libraries that bring their own glue to libevent.
+  event_base* native() { return base_; }
+
+ private:
+  friend class Watch;
+  friend class Timer;
+  struct PostedRunner;
+
+  void add_timer(Timer& timer);
+  void remove_timer(Timer& timer);
+  void place(std::size_t index, Timer* timer);
+  void sift_up(std::size_t index);
+  void sift_down(std::size_t index);
+  static bool earlier(const Timer& a, const Timer& b);
+  void fire_timers();
+  void run_posted();
+
+  Clock& clock_;
+  event_base* base_;
+  event* sleep_timer_;
+  std::vector<Timer*> heap_;  ///< Binary heap by (due, order); Timer::index_ points back.
+  std::uint64_t next_order_ = 0;
+  Mailbox<std::function<void()>> posted_;
+  std::atomic<bool> stop_{false};
+  std::size_t watches_ = 0;
+  bool in_turn_ = false;
+  bool now_fresh_ = false;
+  Now now_;
+  WatchHandle posted_watch_;
+};
+
+}  // namespace tocsin::io

@@ -1,0 +1,48 @@
+#pragma once
+// Question answered here: who closes this descriptor?
+
+#include <unistd.h>
+
+#include <utility>
+
+namespace tocsin::io {
+
+/// Owns one file descriptor; -1 means none. An error of close(2) is not reported: what must be
+/// durable is synced before.
+class Fd {
+ public:
+  Fd() = default;
+
+  explicit Fd(int fd)
+      : fd_(fd) {}
+
+  Fd(Fd&& other) noexcept
+      : fd_(std::exchange(other.fd_, -1)) {}
+
+  Fd& operator=(Fd&& other) noexcept {
+    if (this != &other) reset(std::exchange(other.fd_, -1));
+    return *this;
+  }
+
+  Fd(const Fd&) = delete;
+  Fd& operator=(const Fd&) = delete;
+
+  ~Fd() { reset(); }
+
+  int get() const { return fd_; }
+
+  explicit operator bool() const { return fd_ >= 0; }
+
+  /// Gives the descriptor away unclosed.
+  int release() { return std::exchange(fd_, -1); }
+
+  void reset(int fd = -1) {
+    if (fd_ >= 0) ::close(fd_);
+    fd_ = fd;
+  }
+
+ private:
+  int fd_ = -1;
+};
+
+}  // namespace tocsin::io

@@ -1,0 +1,190 @@
+#include "common/wire/convert.h"
+
+namespace tocsin::wire {
+
+namespace {
+
+std::uint64_t to_ms(Duration d) { return static_cast<std::uint64_t>(d.count() / 1000); }
+
+Expected<Duration> from_ms(std::string_view field, std::uint64_t ms) {
+  if (ms > 86'400'000) return fail(Errc::kCorrupt, "{}: {} ms is longer than a day", field, ms);
+  return Duration{static_cast<std::int64_t>(ms) * 1000};
+}
+
+void to_proto(const Operand& operand, v1::Operand& out) {
+  if (std::holds_alternative<Null>(operand)) {
+    out.set_null(true);
+  } else if (const auto* b = std::get_if<bool>(&operand)) {
+    out.set_boolean(*b);
+  } else if (const auto* d = std::get_if<double>(&operand)) {
+    out.set_number(*d);
+  } else if (const auto* s = std::get_if<std::string>(&operand)) {
+    out.set_text(*s);
+  } else {
+    out.set_duration_us(std::get<Duration>(operand).count());
+  }
+}
+
+Operand from_proto(const v1::Operand& in) {
+  switch (in.value_case()) {
+    case v1::Operand::kBoolean:
+      return in.boolean();
+    case v1::Operand::kNumber:
+      return in.number();
+    case v1::Operand::kText:
+      return in.text();
+    case v1::Operand::kDurationUs:
+      return Duration{in.duration_us()};
+    case v1::Operand::kNull:
+    case v1::Operand::VALUE_NOT_SET:
+      return Null{};
+  }
+  return Null{};
+}
+
+void to_proto(const Condition& condition, v1::Condition& out) {
+  out.set_subject(static_cast<std::uint32_t>(condition.subject));
+  out.set_selector(condition.selector);
+  out.set_compare(static_cast<std::uint32_t>(condition.compare));
+  to_proto(condition.operand, *out.mutable_operand());
+  to_proto(condition.operand_high, *out.mutable_operand_high());
+  out.set_text(condition.text);
+}
+
+/// An unknown subject or operator is an error, never a pass: the agent refuses the whole spec.
+Expected<Condition> from_proto(const v1::Condition& in) {
+  if (in.subject() < 1 || in.subject() > static_cast<std::uint32_t>(Subject::kRedirects)) {
+    return fail(Errc::kUnsupported, "assertion '{}': subject {} is unknown to this version",
+                in.text(), in.subject());
+  }
+  if (in.compare() < 1 || in.compare() > static_cast<std::uint32_t>(Compare::kInRange)) {
+    return fail(Errc::kUnsupported, "assertion '{}': operator {} is unknown to this version",
+                in.text(), in.compare());
+  }
+  Condition out;
+  out.subject = static_cast<Subject>(in.subject());
+  out.selector = in.selector();
+  out.compare = static_cast<Compare>(in.compare());
+  out.operand = from_proto(in.operand());
+  out.operand_high = from_proto(in.operand_high());
+  out.text = in.text();
+  return out;
+}
+
+}  // namespace
+
+void to_proto(const ProbeSpec& spec, v1::ProbeSpec& out) {
+  if (const auto* http = std::get_if<HttpTarget>(&spec.target)) {
+    v1::HttpTarget& t = *out.mutable_http();
+    t.set_url(http->url);
+    t.set_method(http->method);
+    for (const Header& h : http->headers) {
+      v1::Header& header = *t.add_headers();
+      header.set_name(h.name);
+      header.set_value(h.value);
+    }
+    t.set_body(http->body);
+    t.set_redirects_max(static_cast<std::uint32_t>(http->redirects_max));
+    t.set_verify(http->verify);
+    t.set_ca_pem(http->ca_pem);
+  } else if (const auto* tcp = std::get_if<TcpTarget>(&spec.target)) {
+    v1::TcpTarget& t = *out.mutable_tcp();
+    t.set_host(tcp->host);
+    t.set_port(tcp->port);
+    t.set_send(tcp->send);
+    t.set_expect(tcp->expect);
+  } else {
+    const auto& dns = std::get<DnsTarget>(spec.target);
+    v1::DnsTarget& t = *out.mutable_dns();
+    t.set_name(dns.name);
+    t.set_type(static_cast<std::uint32_t>(dns.type));
+    t.set_resolver(dns.resolver);
+    t.set_tcp(dns.tcp);
+  }
+  out.set_interval_ms(to_ms(spec.interval));
+  out.set_timeout_ms(to_ms(spec.timeout));
+  out.set_retries(static_cast<std::uint32_t>(spec.retry.retries));
+  out.set_retry_delay_ms(to_ms(spec.retry.delay));
+  out.set_retry_assertions(spec.retry.retry_assertions);
+  out.set_family(static_cast<std::uint32_t>(spec.family));
+  for (const Condition& c : spec.assertions.all) to_proto(c, *out.add_assertions());
+  for (const Condition& c : spec.degraded) to_proto(c, *out.add_degraded());
+}
+
+Expected<ProbeSpec> from_proto(const v1::ProbeSpec& in) {
+  ProbeSpec out;
+  switch (in.target_case()) {
+    case v1::ProbeSpec::kHttp: {
+      HttpTarget t;
+      t.url = in.http().url();
+      t.method = in.http().method();
+      for (const v1::Header& h : in.http().headers()) t.headers.push_back({h.name(), h.value()});
+      t.body = in.http().body();
+      t.redirects_max = static_cast<int>(in.http().redirects_max());
+      t.verify = in.http().verify();
+      t.ca_pem = in.http().ca_pem();
+      out.target = std::move(t);
+      break;
+    }
+    case v1::ProbeSpec::kTcp: {
+      if (in.tcp().port() > 65535) return fail(Errc::kCorrupt, "spec.tcp.port: out of range");
+      out.target = TcpTarget{in.tcp().host(), static_cast<std::uint16_t>(in.tcp().port()),
+                             in.tcp().send(), in.tcp().expect()};
+      break;
+    }
+    case v1::ProbeSpec::kDns: {
+      if (in.dns().type() > 65535) return fail(Errc::kCorrupt, "spec.dns.type: out of range");
+      out.target = DnsTarget{in.dns().name(), static_cast<DnsType>(in.dns().type()),
+                             in.dns().resolver(), in.dns().tcp()};
+      break;
+    }
+    case v1::ProbeSpec::TARGET_NOT_SET:
+      return fail(Errc::kUnsupported, "spec: its kind of target is unknown to this version");
+  }
+  TRY_ASSIGN(out.interval, from_ms("spec.interval", in.interval_ms()));
+  TRY_ASSIGN(out.timeout, from_ms("spec.timeout", in.timeout_ms()));
+  TRY_ASSIGN(out.retry.delay, from_ms("spec.retry_delay", in.retry_delay_ms()));
+  if (out.interval < std::chrono::seconds{1} || out.timeout >= out.interval || in.retries() > 10 ||
+      (in.family() != 0 && in.family() != 4 && in.family() != 6)) {
+    return fail(Errc::kCorrupt, "spec: interval, timeout, retries or family out of range");
+  }
+  out.retry.retries = static_cast<int>(in.retries());
+  out.retry.retry_assertions = in.retry_assertions();
+  out.family = static_cast<IpFamily>(in.family());
+  if (static_cast<std::size_t>(in.assertions_size()) > Assertions::kMaxConditions ||
+      in.degraded_size() > 4) {
+    return fail(Errc::kCorrupt, "spec: too many assertions");
+  }
+  for (const v1::Condition& c : in.assertions()) {
+    TRY_ASSIGN(Condition condition, from_proto(c));
+    out.assertions.all.push_back(std::move(condition));
+  }
+  for (const v1::Condition& c : in.degraded()) {
+    TRY_ASSIGN(Condition condition, from_proto(c));
+    out.degraded.push_back(std::move(condition));
+  }
+  return out;
+}
+
+void to_proto(const StreamId& stream, v1::StreamId& out) {
+  out.set_agent(byte_string(stream.agent.bytes));
+  out.set_epoch(stream.epoch);
+  out.set_nonce(byte_string(stream.nonce));
+  out.set_shard(stream.shard);
+  out.set_cls(static_cast<std::uint32_t>(stream.cls));
+}
+
+Expected<StreamId> from_proto(const v1::StreamId& in) {
+  StreamId out;
+  TRY_ASSIGN(out.agent.bytes, fixed_bytes<16>("stream.agent", in.agent()));
+  TRY_ASSIGN(out.nonce, fixed_bytes<16>("stream.nonce", in.nonce()));
+  if (in.shard() > 65535 || in.cls() < 1 || in.cls() > 2) {
+    return fail(Errc::kCorrupt, "stream: shard or class out of range");
+  }
+  out.epoch = in.epoch();
+  out.shard = static_cast<std::uint16_t>(in.shard());
+  out.cls = static_cast<StreamClass>(in.cls());
+  return out;
+}
+
+}  // namespace tocsin::wire

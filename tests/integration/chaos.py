@@ -1,0 +1,64 @@
+#!/usr/bin/env python3
+"""make chaos: the scenarios at length. One long cut of the network, then kills with fresh seeds until
+the time is over. Prints each seed, and at the end every invariant with its violations."""
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+CHECKED = re.compile(r"^  (INV-\S+) +(.+): (\d+) checked, (\d+) violations$", re.M)
+
+
+def scenario(name: str, *args: str) -> tuple[bool, str]:
+    """Runs one, shows its output as it comes, and answers it."""
+    print(f"== {name} {' '.join(args)}", flush=True)
+    process = subprocess.Popen([sys.executable, "-B", "-u", HERE / name, *args],
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    lines = []
+    for line in process.stdout:
+        print(line, end="", flush=True)
+        lines.append(line)
+    return process.wait() == 0, "".join(lines)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--build", default="build/dev")
+    parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(4), "big"))
+    args = parser.parse_args()
+    end = time.monotonic() + args.minutes * 60
+    failed, totals, rounds = [], {}, 0
+
+    outage = max(20.0, min(300.0, args.minutes * 60 / 2))
+    ok, _ = scenario("partition_test.py", "--build", args.build, "--outage", f"{outage:g}",
+                     "Partition.test_an_outage_of_the_network_loses_nothing_and_pages_nothing")
+    if not ok:
+        failed.append(f"a cut of {outage:g} s")
+    while rounds == 0 or time.monotonic() < end:
+        seed = args.seed + rounds
+        rounds += 1
+        ok, output = scenario("kills_test.py", "--build", args.build, "--seed", str(seed), "--kills",
+                              "50")
+        if not ok:
+            failed.append(f"kills with --seed {seed}")
+        for name, words, checked, violations in CHECKED.findall(output):
+            before = totals.get((name, words), (0, 0))
+            totals[name, words] = (before[0] + int(checked), before[1] + int(violations))
+
+    print(f"\nchaos: one cut of {outage:g} s, {rounds} rounds of 50 kills, seeds {args.seed} to "
+          f"{args.seed + rounds - 1}")
+    for (name, words), (checked, violations) in totals.items():
+        print(f"  {name:10} {words}: {checked} checked, {violations} violations")
+    for what in failed:
+        print(f"FAILED: {what}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,130 @@
+#include "common/wire/messages.h"
+
+#include <gtest/gtest.h>
+
+namespace tocsin {
+namespace {
+
+StreamId a_stream() {
+  StreamId s;
+  s.agent.bytes[2] = 3;
+  s.epoch = 2;
+  s.nonce[0] = 1;
+  s.cls = StreamClass::kRoutine;
+  return s;
+}
+
+void expect_same(const AgentMessage& message) {
+  const auto back = wire::decode_agent_message(as_bytes(wire::encode(message)));
+  ASSERT_TRUE(back) << back.error().text;
+  EXPECT_EQ(*back, message);
+}
+
+void expect_same(const CollectorMessage& message) {
+  const auto back = wire::decode_collector_message(as_bytes(wire::encode(message)));
+  ASSERT_TRUE(back) << back.error().text;
+  EXPECT_EQ(*back, message);
+}
+
+TEST(Messages, OfAgentsComeBackAsTheyWere) {
+  Hello hello;
+  hello.capabilities = kCapHttp | kCapDns;
+  hello.version = "0.1.0";
+  hello.host = "node-1";
+  hello.boot[5] = 5;
+  hello.streams = {{a_stream(), 3, 9, Digest16{4}}};
+  hello.assignment_epoch = 77;
+  hello.wall = WallTime{1'790'000'000'000'000};
+  expect_same(hello);
+  Heartbeat beat;
+  beat.number = 4;
+  beat.wall = WallTime{5};
+  beat.health = AgentHealth::kBlind;
+  beat.self_fault = Reason::kSelfUplink;
+  beat.generated = 1'000'000'000'000;
+  beat.clock = {-5, UINT32_MAX};
+  expect_same(beat);
+  expect_same(ConfigApplied{6});
+  expect_same(Suspicion{SeriesId{4}, 5, 6, Reason::kHttpTimeout});
+  expect_same(AssignmentWanted{1});
+  expect_same(Goodbye{"SIGTERM"});
+  expect_same(Enrol{std::string(40, 'k'), "0.1.0", "node-1"});
+}
+
+TEST(Messages, OfTheCollectorComeBackAsTheyWere) {
+  const StreamAck ack{a_stream(), 12, Digest16{1}, 65536};
+  expect_same(Welcome{1, "eu-west", {ack}, WallTime{7}, std::chrono::seconds{3}});
+  expect_same(Ack{ack});
+  expect_same(Nack{ack, NackCode::kFork, std::chrono::milliseconds{250}});
+  expect_same(HeartbeatReply{1, WallTime{2}, WallTime{3}, WallTime{4}});
+  expect_same(Refused{RefusalCode::kRevoked, "this agent was revoked; enrol it again"});
+  expect_same(Enrolled{AgentId{{1, 2}}, "eu-west"});
+  RunRequest run;
+  run.request[1] = 1;
+  run.series = SeriesId{9};
+  run.spec_rev = 2;
+  expect_same(run);
+}
+
+TEST(Messages, AnAssignmentCarriesEveryKindOfTarget) {
+  Assignment a;
+  a.base = 1;
+  a.epoch = 2;
+  a.config_version = 3;
+  AssignedSeries s;
+  s.series = SeriesId{1};
+  s.key = "shop";
+  s.spec_rev = 4;
+  s.grid = {30'000, 29'999};
+  s.spec.interval = std::chrono::seconds{30};
+  s.spec.timeout = std::chrono::milliseconds{1500};
+  s.spec.target =
+      HttpTarget{"https://shop.example.com/", "POST", {{"a", "b"}}, "body", 2, false, "pem"};
+  s.spec.assertions.all = {
+      {Subject::kStatus, "", Compare::kInRange, 200.0, 299.0, "status in 200..299"},
+      {Subject::kJson, "$.ok", Compare::kEq, true, Null{}, "json $.ok == true"},
+      {Subject::kPhase, "tls", Compare::kLt, Duration{500'000}, Null{}, "phase tls < 500ms"}};
+  s.spec.degraded = {{Subject::kBody, "", Compare::kContains, std::string{"slow"}, Null{}, "x"}};
+  a.put.push_back(s);
+  s.series = SeriesId{2};
+  s.spec.target = TcpTarget{"db.example.com", 5432, "ping", "pong"};
+  a.put.push_back(s);
+  s.series = SeriesId{3};
+  s.spec.target = DnsTarget{"example.com", DnsType::kCaa, "192.0.2.53:5353", true};
+  a.put.push_back(s);
+  a.drop = {SeriesId{4}};
+  expect_same(a);
+}
+
+TEST(Messages, AnUnknownAssertionOperatorIsRefusedAndNeverAPass) {
+  Assignment a;
+  AssignedSeries s;
+  s.series = SeriesId{1};
+  s.grid = {30'000, 0};
+  s.spec.interval = std::chrono::seconds{30};
+  s.spec.assertions.all = {
+      {Subject::kStatus, "", static_cast<Compare>(99), 200.0, Null{}, "status ~ 200"}};
+  a.put.push_back(s);
+  const auto back = wire::decode_collector_message(as_bytes(wire::encode(CollectorMessage{a})));
+  ASSERT_FALSE(back);
+  EXPECT_EQ(back.error().code, Errc::kUnsupported);
+}
+
+TEST(Messages, AnUnknownKindIsUnsupportedNotCorrupt) {
+  // Field 99, length-delimited, empty: what a newer peer could send.
+  const Bytes newer{"\x9a\x06\x00", 3};
+  EXPECT_EQ(wire::decode_agent_message(as_bytes(newer)).error().code, Errc::kUnsupported);
+  EXPECT_EQ(wire::decode_collector_message(as_bytes(newer)).error().code, Errc::kUnsupported);
+  EXPECT_EQ(wire::decode_agent_message(as_bytes("\xff\xff")).error().code, Errc::kCorrupt);
+}
+
+TEST(Messages, HeadIsTwoBytes) {
+  const auto head = wire::decode_head(as_bytes(wire::encode_head(wire::PartKind::kFrame)));
+  ASSERT_TRUE(head);
+  EXPECT_EQ(head->version, kProtocolVersion);
+  EXPECT_FALSE(wire::decode_head(as_bytes("")));
+  EXPECT_FALSE(wire::decode_head(as_bytes("\x04\x01")));
+}
+
+}  // namespace
+}  // namespace tocsin
