@@ -54,7 +54,7 @@ Assessment fold(const Transition& t, const MonitorTable& monitor, std::int64_t f
     if (it != t.s.incidents.end()) in.failing_from_ms = it->second.row.opened_at.ms();
   }
   const std::int64_t fresh_ms = monitor.fresh.count() / 1000;
-  in.stays.push_back({monitor.rules_since.ms(), monitor.rules_since.ms() + fresh_ms});
+  in.stays.push_back({monitor.afresh_since.ms(), monitor.afresh_since.ms() + fresh_ms});
   if (t.s.settling) in.stays.push_back({t.s.quiet_since.ms(), INT64_MAX});
   for (const SeriesId id : monitor.series) {
     in.voters.push_back(voter_of(t.s, monitor, t.s.at(id)));
@@ -254,8 +254,8 @@ MonitorView look(const State& s, std::uint32_t index, WallTime now) {
   return view;
 }
 
-void set_rules_since(Transition& t, MonitorTable& monitor) {
-  const RulesChange change{monitor.id, t.wall()};
+void set_rules_since(Transition& t, MonitorTable& monitor, bool afresh) {
+  const RulesChange change{monitor.id, t.wall(), afresh};
   apply(t.s, change);
   t.journal(encode_change(change));
 }
