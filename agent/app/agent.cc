@@ -173,6 +173,15 @@ void Agent::feed(AgentEvent event) {
 void Agent::process() {
   processing_ = true;
   while (!events_.empty()) {
+    step_all();
+    settle();  // May bring new events.
+  }
+  processing_ = false;
+  arm();
+}
+
+void Agent::step_all() {
+  while (!events_.empty()) {
     const AgentEvent event = std::move(events_.front());
     events_.pop_front();
     commands_.clear();
@@ -181,9 +190,6 @@ void Agent::process() {
       std::visit([this](auto& c) { carry_out(std::move(c)); }, command);
     }
   }
-  settle();
-  processing_ = false;
-  arm();
 }
 
 /// After the last event of a batch: what was spooled begins its way to the disk.

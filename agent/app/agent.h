@@ -94,6 +94,7 @@ class Agent {
 
   void feed(AgentEvent event);
   void process();
+  void step_all();
   void settle();
   void arm();
 

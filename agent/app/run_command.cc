@@ -7,7 +7,9 @@
 #include "common/io/sd_notify.h"
 #include "common/io/signals.h"
 
+#include <algorithm>
 #include <cstdio>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 namespace tocsin::agent {
@@ -59,6 +61,18 @@ Expected<Identity> find_identity(const AgentConfig& config) {
   }
   if (identity) TRY(check_together(config, *identity));
   return identity;
+}
+
+/// Each attempt under way needs a descriptor, and the soft limit of most systems is 1024.
+void raise_descriptor_limit(const AgentConfig& config) {
+  constexpr rlim_t kBeside = 192;  // Spool, link, HTTP, resolver, log, and some spare.
+  const rlim_t wanted = static_cast<rlim_t>(config.max_in_flight) + kBeside;
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted) return;
+  limit.rlim_cur = std::min(limit.rlim_max, wanted);
+  if (::setrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur >= wanted) return;
+  log::warning("fewer descriptors than max_in_flight needs: raise LimitNOFILE or lower it",
+               {{"wanted", wanted}, {"have", limit.rlim_cur}});
 }
 
 void tell_service_manager(std::string_view state) {
@@ -159,6 +173,7 @@ int run_agent(const std::string& config_file) {
     return kExitConfiguration;
   }
   log::configure(config->log);
+  raise_descriptor_limit(*config);
   auto identity = find_identity(*config);
   if (!identity) {
     std::fprintf(stderr, "%s\n", identity.error().text.c_str());

@@ -64,7 +64,8 @@ TEST_F(HttpProbing, SaysWhoItIsAndWhatTheSpecSays) {
 }
 
 TEST_F(HttpProbing, NamesARefusedConnection) {
-  const std::uint16_t port = test::closed_port();
+  const test::ClosedPort closed;
+  const std::uint16_t port = closed.port();
   const Observation seen = run(at(port));
   EXPECT_EQ(seen.failure,
             (Failure{Reason::kConnectRefused,
@@ -377,7 +378,8 @@ TEST_F(HttpProbing, ADestroyedHandleIsSilentInEveryState) {
 
 TEST_F(HttpProbing, TheCallbackMayDestroyTheHandle) {
   const LoopbackServer server{respond(kOk)};
-  for (const std::uint16_t port : {server.port(), test::closed_port()}) {
+  const test::ClosedPort closed;
+  for (const std::uint16_t port : {server.port(), closed.port()}) {
     ProbeSpec spec;
     spec.target = at(port);
     std::unique_ptr<ProbeHandle> handle;
