@@ -3,6 +3,7 @@
 #include "collector/store/migrations.h"
 #include "collector/store/rows.h"
 #include "collector/store/sqlite_db.h"
+#include "collector/store/sqlite_query.h"
 #include "common/base/check.h"
 #include "common/base/crash_point.h"
 #include "common/base/strings.h"
@@ -12,88 +13,20 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
-#include <limits>
 #include <map>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <tuple>
 #include <utility>
 
 namespace tocsin::collector {
 
 namespace {
 
-std::string database_path(const std::string& directory) {
-  return fmt::format("{}/{}", directory, kSqliteFile);
-}
-
-std::string column_list(const TableDef& def, std::size_t n) {
-  std::vector<std::string> names(def.columns.begin(),
-                                 def.columns.begin() + static_cast<std::ptrdiff_t>(n));
-  return join(names, ", ");
-}
-
-std::string column_list(const TableDef& def) { return column_list(def, def.columns.size()); }
-
-std::string select_from(const TableDef& def, std::string_view rest) {
-  return fmt::format("SELECT {} FROM {} {}", column_list(def), def.name, rest);
-}
-
 std::string upsert_into(const TableDef& def) {
   std::vector<std::string> marks(def.columns.size(), "?");
   return fmt::format("INSERT OR REPLACE INTO {} ({}) VALUES ({})", def.name, column_list(def),
                      join(marks, ", "));
-}
-
-/// Every row of a prepared and bound SELECT of a whole mapped table.
-template <class T, class F>
-Expected<void> for_each_row(SqliteStatement& select, F f) {
-  const SqliteReset reset{select};
-  std::vector<Value> values;
-  while (true) {
-    TRY_ASSIGN(const bool row, select.step());
-    if (!row) return {};
-    select.columns(values);
-    TRY_ASSIGN(T mapped, from_values<T>(values));
-    f(std::move(mapped));
-  }
-}
-
-template <class T>
-Expected<std::vector<T>> read_all(SqliteStatement& select) {
-  std::vector<T> out;
-  TRY(for_each_row<T>(select, [&](T row) { out.push_back(std::move(row)); }));
-  return out;
-}
-
-template <std::size_t N>
-Expected<std::array<std::uint8_t, N>> fixed(const SqliteStatement& row, int index,
-                                            const char* column) {
-  std::array<std::uint8_t, N> out{};
-  const std::string_view bytes = row.column_view(index);
-  if (bytes.size() != N) return fail(Errc::kCorrupt, "{}: expected {} bytes", column, N);
-  std::copy(bytes.begin(), bytes.end(), out.begin());
-  return out;
-}
-
-/// Columns agent, received_us, late, result of the three result tables.
-constexpr const char* kResultColumns = "agent, received_us, late, result";
-
-Expected<ResultRow> read_result(const SqliteStatement& row) {
-  ResultRow out;
-  TRY_ASSIGN(out.agent.bytes, fixed<16>(row, 0, "results.agent"));
-  out.received = WallTime{row.column_int(1)};
-  out.late = row.column_int(2) != 0;
-  TRY_ASSIGN(out.result, wire::decode_result(as_bytes(row.column_view(3))));
-  return out;
-}
-
-/// LIMIT for SQL; the port's sizes are unsigned.
-std::int64_t sql_limit(std::size_t limit) {
-  constexpr auto kMax = static_cast<std::size_t>(std::numeric_limits<std::int32_t>::max());
-  return static_cast<std::int64_t>(std::min(limit, kMax));
 }
 
 Expected<void> expect_setting(SqliteDb& db, const char* pragma, std::string_view expected) {
@@ -684,209 +617,6 @@ std::vector<std::string> SqliteStore::check_mapping() {
   impl_->check_table<StoredOutboxItem>(wrong);
   impl_->check_table<Delivery>(wrong);
   return wrong;
-}
-
-// --- the reader ---
-
-struct SqliteReader::Impl {
-  std::unique_ptr<SqliteDb> db;
-
-  struct SeriesOf {
-    SeriesId series{};
-    SlotGrid grid;
-  };
-
-  Expected<std::vector<SeriesOf>> series_of(const MonitorId& monitor) {
-    std::vector<SeriesOf> out;
-    TRY_ASSIGN(SqliteStatement select,
-               db->prepare("SELECT series, interval_ms, phase_ms FROM series WHERE monitor = ?"));
-    select.bind_blob(1, monitor.bytes);
-    while (true) {
-      TRY_ASSIGN(const bool row, select.step());
-      if (!row) return out;
-      out.push_back({SeriesId{static_cast<std::uint32_t>(select.column_int(0))},
-                     {select.column_int(1), select.column_int(2)}});
-    }
-  }
-
-  static Expected<void> append(SqliteStatement& select, std::vector<ResultRow>& out) {
-    const SqliteReset reset{select};
-    while (true) {
-      TRY_ASSIGN(const bool row, select.step());
-      if (!row) return {};
-      TRY_ASSIGN(ResultRow result, read_result(select));
-      out.push_back(std::move(result));
-    }
-  }
-};
-
-SqliteReader::SqliteReader(std::unique_ptr<Impl> impl)
-    : impl_(std::move(impl)) {}
-
-SqliteReader::~SqliteReader() = default;
-
-Expected<std::unique_ptr<SqliteReader>> SqliteReader::open(const std::string& directory) {
-  auto impl = std::make_unique<Impl>();
-  TRY_ASSIGN(impl->db, SqliteDb::open(database_path(directory), SqliteDb::Mode::kReader,
-                                      std::chrono::seconds{5}));
-  return std::unique_ptr<SqliteReader>{new SqliteReader{std::move(impl)}};
-}
-
-Expected<std::vector<ResultRow>> SqliteReader::results(const ResultQuery& query) {
-  SqliteDb& db = *impl_->db;
-  TRY(db.run("BEGIN"));
-  const SqliteRollback rollback{db};
-  std::vector<ResultRow> out;
-  if (!query.monitor) {
-    // The last written ones were received last.
-    for (const char* name : {"results", "missed_runs", "one_off_results"}) {
-      TRY_ASSIGN(SqliteStatement select,
-                 db.prepare(fmt::format("SELECT {} FROM {} WHERE slot_us >= ? AND slot_us < ? "
-                                        "ORDER BY rowid DESC LIMIT ?",
-                                        kResultColumns, name)));
-      select.bind_int(1, query.from.us);
-      select.bind_int(2, query.to.us);
-      select.bind_int(3, sql_limit(query.limit));
-      TRY(Impl::append(select, out));
-    }
-    sort_results(out, query);
-    return out;
-  }
-  TRY_ASSIGN(const auto series, impl_->series_of(*query.monitor));
-  // Slots grow with ticks, so the unique index finds the range and gives the order.
-  TRY_ASSIGN(SqliteStatement scheduled,
-             db.prepare(fmt::format("SELECT {} FROM results WHERE series = ?1 AND tick BETWEEN ?5 "
-                                    "AND ?6 AND slot_us >= ?2 AND slot_us < ?3 ORDER BY tick DESC "
-                                    "LIMIT ?4",
-                                    kResultColumns)));
-  TRY_ASSIGN(SqliteStatement missed,
-             db.prepare(fmt::format("SELECT {} FROM missed_runs WHERE series = ?1 AND tick_last >= "
-                                    "?5 AND slot_us >= ?2 AND slot_us < ?3 ORDER BY tick_last DESC "
-                                    "LIMIT ?4",
-                                    kResultColumns)));
-  TRY_ASSIGN(SqliteStatement one_off,
-             db.prepare(fmt::format("SELECT {} FROM one_off_results WHERE series = ?1 AND slot_us "
-                                    ">= ?2 AND slot_us < ?3 ORDER BY slot_us DESC LIMIT ?4",
-                                    kResultColumns)));
-  for (const Impl::SeriesOf& one : series) {
-    for (SqliteStatement* select : {&scheduled, &missed, &one_off}) {
-      select->bind_int(1, static_cast<std::uint32_t>(one.series));
-      select->bind_int(2, query.from.us);
-      select->bind_int(3, query.to.us);
-      select->bind_int(4, sql_limit(query.limit));
-    }
-    const std::int64_t first = one.grid.tick_at_or_before(query.from);
-    // never() does not fit the grid's arithmetic.
-    const std::int64_t last = query.to == WallTime::never()
-                                  ? std::int64_t{std::numeric_limits<std::uint32_t>::max()}
-                                  : std::int64_t{one.grid.tick_at_or_before(query.to)} + 1;
-    scheduled.bind_int(5, first);
-    scheduled.bind_int(6, last);
-    missed.bind_int(5, first);
-    TRY(Impl::append(scheduled, out));
-    TRY(Impl::append(missed, out));
-    TRY(Impl::append(one_off, out));
-  }
-  sort_results(out, query);
-  return out;
-}
-
-Expected<std::vector<VerdictRow>> SqliteReader::verdicts(const MonitorId& monitor, WallTime from,
-                                                         WallTime to) {
-  TRY_ASSIGN(SqliteStatement select,
-             impl_->db->prepare(select_from(
-                 table<VerdictRow>(),
-                 "WHERE monitor = ?1 AND ((at_us >= ?2 AND at_us < ?3) OR seq = (SELECT seq FROM "
-                 "verdicts WHERE monitor = ?1 AND at_us < ?2 AND NOT replaced ORDER BY at_us DESC, "
-                 "seq DESC LIMIT 1)) ORDER BY at_us, seq")));
-  select.bind_blob(1, monitor.bytes);
-  select.bind_int(2, from.us);
-  select.bind_int(3, to.us);
-  return read_all<VerdictRow>(select);
-}
-
-Expected<std::vector<IncidentRow>> SqliteReader::incidents(std::size_t limit, bool open_only) {
-  TRY_ASSIGN(
-      SqliteStatement select,
-      impl_->db->prepare(select_from(
-          table<IncidentRow>(),
-          open_only ? "WHERE state <> 'resolved' ORDER BY opened_us DESC, number DESC LIMIT ?"
-                    : "ORDER BY opened_us DESC, number DESC LIMIT ?")));
-  select.bind_int(1, sql_limit(limit));
-  return read_all<IncidentRow>(select);
-}
-
-Expected<std::vector<TimelineRow>> SqliteReader::timeline(const IncidentId& incident) {
-  TRY_ASSIGN(SqliteStatement select, impl_->db->prepare(select_from(
-                                         table<TimelineRow>(), "WHERE incident = ? ORDER BY seq")));
-  select.bind_blob(1, incident.bytes);
-  return read_all<TimelineRow>(select);
-}
-
-Expected<std::vector<OutboxItem>> SqliteReader::outbox(std::size_t limit) {
-  TRY_ASSIGN(SqliteStatement select,
-             impl_->db->prepare(select_from(table<StoredOutboxItem>(),
-                                            "ORDER BY created_us DESC, id DESC LIMIT ?")));
-  select.bind_int(1, sql_limit(limit));
-  std::vector<OutboxItem> out;
-  TRY(for_each_row<StoredOutboxItem>(
-      select, [&](StoredOutboxItem row) { out.push_back(std::move(row.item)); }));
-  return out;
-}
-
-Expected<std::vector<Delivery>> SqliteReader::deliveries(const NotificationId& notification) {
-  TRY_ASSIGN(
-      SqliteStatement select,
-      impl_->db->prepare(select_from(table<Delivery>(), "WHERE notification = ? ORDER BY token")));
-  select.bind_blob(1, notification.bytes);
-  return read_all<Delivery>(select);
-}
-
-Expected<std::vector<EventRow>> SqliteReader::events_after(std::uint64_t seq, std::size_t limit) {
-  TRY_ASSIGN(SqliteStatement select, impl_->db->prepare(select_from(
-                                         table<EventRow>(), "WHERE seq > ? ORDER BY seq LIMIT ?")));
-  select.bind_int(1, static_cast<std::int64_t>(seq));
-  select.bind_int(2, sql_limit(limit));
-  return read_all<EventRow>(select);
-}
-
-// --- the maintainer ---
-
-struct SqliteMaintainer::Impl {
-  Options options;
-  std::unique_ptr<SqliteDb> db;
-  std::int64_t page_size = 4096;
-};
-
-SqliteMaintainer::SqliteMaintainer(std::unique_ptr<Impl> impl)
-    : impl_(std::move(impl)) {}
-
-SqliteMaintainer::~SqliteMaintainer() = default;
-
-Expected<std::unique_ptr<SqliteMaintainer>> SqliteMaintainer::open(const Options& options) {
-  auto impl = std::make_unique<Impl>();
-  impl->options = options;
-  TRY_ASSIGN(impl->db, SqliteDb::open(database_path(options.directory), SqliteDb::Mode::kWriter,
-                                      std::chrono::seconds{1}));
-  TRY(impl->db->run("PRAGMA synchronous = FULL"));
-  TRY(impl->db->run("PRAGMA wal_autocheckpoint = 0"));
-  TRY_ASSIGN(SqliteStatement select, impl->db->prepare("PRAGMA page_size"));
-  TRY_ASSIGN(const bool row, select.step());
-  if (row) impl->page_size = select.column_int(0);
-  return std::unique_ptr<SqliteMaintainer>{new SqliteMaintainer{std::move(impl)}};
-}
-
-Expected<SqliteMaintainer::Report> SqliteMaintainer::maintain() {
-  Report report;
-  TRY_ASSIGN(SqliteDb::WalState wal, impl_->db->checkpoint(false));
-  report.wal_bytes = wal.frames * impl_->page_size;
-  if (report.wal_bytes > impl_->options.wal_bytes_max) {
-    // The first pass has moved nearly all, so the writer waits for what came since.
-    TRY_ASSIGN(wal, impl_->db->checkpoint(true));
-    report.restarted = wal.frames == wal.checkpointed;
-  }
-  report.waiting_bytes = (wal.frames - wal.checkpointed) * impl_->page_size;
-  return report;
 }
 
 }  // namespace tocsin::collector

@@ -3,11 +3,10 @@
 //
 // Functions on descriptors; waiting for writability is the caller's.
 
+#include "common/base/expected.h"
 #include "common/base/ip_address.h"
 #include "common/io/fd.h"
 #include "common/model/observation.h"
-
-#include <tl/expected.hpp>
 
 #include <optional>
 

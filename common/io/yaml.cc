@@ -90,7 +90,9 @@ class Builder {
     yaml_parser_initialize(&parser_);
     // Said, not guessed: libyaml would otherwise take a byte order mark for UTF-16.
     yaml_parser_set_encoding(&parser_, YAML_UTF8_ENCODING);
-    yaml_parser_set_input_string(&parser_, reinterpret_cast<const unsigned char*>(text.data()),
+    // An empty view may have no address, and libyaml asserts one.
+    const char* start = text.empty() ? "" : text.data();
+    yaml_parser_set_input_string(&parser_, reinterpret_cast<const unsigned char*>(start),
                                  text.size());
   }
 

@@ -44,6 +44,7 @@ class Oracle {
   World& world_;
   std::map<const AgentNode*, std::map<SeriesId, Watch>> watches_;
   std::map<const AgentNode*, std::map<SeriesId, std::set<std::uint32_t>>> emitted_;
+  std::map<const AgentNode*, std::map<SeriesId, std::set<std::uint32_t>>> emitted_in_life_;
   std::map<SeriesId, std::set<std::uint32_t>> durable_;
   std::map<SeriesId, std::map<std::uint32_t, std::uint32_t>> durable_missed_;  ///< first -> last.
   std::map<std::pair<StreamId, std::uint64_t>, Digest16> frames_;

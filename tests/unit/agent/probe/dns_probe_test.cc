@@ -1,0 +1,128 @@
+#include "tests/support/dns_server.h"
+#include "tests/unit/agent/probe/probing.h"
+
+namespace tocsin::agent {
+namespace {
+
+using test::a_record;
+using test::dns_response;
+using test::DnsReplies;
+using test::DnsRequest;
+
+class DnsProbing : public Probing {
+ protected:
+  static DnsTarget ask(const test::DnsServer& server, bool tcp = false) {
+    return {"a.example", DnsType::kA, server.address(), tcp};
+  }
+};
+
+TEST_F(DnsProbing, ReportsTheAnswer) {
+  const test::DnsServer server{[](const DnsRequest& request) -> DnsReplies {
+    return {dns_response(request, 0, {{"", DnsType::kA, 300, a_record(192, 0, 2, 1)}}, 0x0420)};
+  }};
+  const Observation seen = run(ask(server));
+  EXPECT_EQ(seen.failure, std::nullopt) << detail_of(seen);
+  DnsFacts expected;
+  expected.rcode = "NOERROR";
+  expected.authoritative = true;
+  expected.authentic_data = true;
+  expected.answers = {{"a.example.", DnsType::kA, 300, "192.0.2.1"}};
+  EXPECT_EQ(seen.dns, expected);
+  EXPECT_EQ(seen.remote, server.address());
+  EXPECT_EQ(seen.phases.wait_us, seen.phases.total_us - seen.phases.dns_us);
+}
+
+TEST_F(DnsProbing, AnErrorCodeIsAnAnswer) {
+  for (const auto& [rcode, name] : {std::pair{1U, "FORMERR"},
+                                    {2U, "SERVFAIL"},
+                                    {3U, "NXDOMAIN"},
+                                    {4U, "NOTIMP"},
+                                    {5U, "REFUSED"}}) {
+    const test::DnsServer server{[rcode = rcode](const DnsRequest& request) -> DnsReplies {
+      return {dns_response(request, rcode, {})};
+    }};
+    const Observation seen = run(ask(server));
+    EXPECT_EQ(seen.failure, std::nullopt) << detail_of(seen);
+    ASSERT_TRUE(seen.dns) << name;
+    EXPECT_EQ(seen.dns->rcode, name);
+  }
+}
+
+TEST_F(DnsProbing, NamesSilenceAndAbsence) {
+  std::uint16_t port = 0;
+  {
+    const test::DnsServer server{[](const DnsRequest&) -> DnsReplies { return {}; }};
+    port = server.port();
+    EXPECT_EQ(run(ask(server), 150ms).failure,
+              (Failure{Reason::kDnsTimeout, server.address() + " did not answer in time"}));
+  }
+  const DnsTarget dead{"a.example", DnsType::kA, fmt::format("127.0.0.1:{}", port), false};
+  EXPECT_EQ(reason_of(run(dead)), Reason::kDnsRefused);
+  EXPECT_EQ(reason_of(run(DnsTarget{"a.example", DnsType::kA, dead.resolver, true})),
+            Reason::kDnsRefused);
+}
+
+TEST_F(DnsProbing, ACutAnswerIsAskedForAgainOverTcp) {
+  const test::DnsServer server{[](const DnsRequest& request) -> DnsReplies {
+    if (!request.tcp) return {dns_response(request, 0, {}, 0x0200)};
+    return {dns_response(request, 0, {{"", DnsType::kA, 60, a_record(192, 0, 2, 7)}})};
+  }};
+  const Observation seen = run(ask(server));
+  ASSERT_TRUE(seen.dns) << detail_of(seen);
+  EXPECT_TRUE(seen.dns->truncated_udp);
+  EXPECT_EQ(seen.dns->answers.at(0).data, "192.0.2.7");
+}
+
+TEST_F(DnsProbing, ACutAnswerWithoutTcpIsNamed) {
+  const test::DnsServer server{[](const DnsRequest& request) -> DnsReplies {
+                                 return {dns_response(request, 0, {}, 0x0200)};
+                               },
+                               false};
+  EXPECT_EQ(reason_of(run(ask(server))), Reason::kDnsTruncated);
+}
+
+TEST_F(DnsProbing, AsksOverTcpAtOnceWhenTold) {
+  const test::DnsServer server{[](const DnsRequest& request) -> DnsReplies {
+    if (!request.tcp) return {};
+    return {dns_response(request, 0, {{"", DnsType::kA, 60, a_record(192, 0, 2, 7)}})};
+  }};
+  const Observation seen = run(ask(server, true));
+  ASSERT_TRUE(seen.dns) << detail_of(seen);
+  EXPECT_FALSE(seen.dns->truncated_udp);
+}
+
+TEST_F(DnsProbing, AForgedAnswerIsIgnoredAndTheRealOneTaken) {
+  const test::DnsServer server{[](const DnsRequest& request) -> DnsReplies {
+    std::string wrong_id = dns_response(request, 0, {{"", DnsType::kA, 60, a_record(6, 6, 6, 6)}});
+    wrong_id[0] = static_cast<char>(wrong_id[0] ^ 0x55);
+    return {wrong_id, dns_response(request, 0, {{"", DnsType::kA, 60, a_record(192, 0, 2, 7)}})};
+  }};
+  const Observation seen = run(ask(server));
+  ASSERT_TRUE(seen.dns) << detail_of(seen);
+  EXPECT_EQ(seen.dns->answers.at(0).data, "192.0.2.7");
+}
+
+TEST_F(DnsProbing, AMalformedAnswerIsNamed) {
+  const test::DnsServer server{[](const DnsRequest& request) -> DnsReplies {
+    return {dns_response(request, 0, {{"", DnsType::kA, 60, "abc"}})};
+  }};
+  EXPECT_EQ(reason_of(run(ask(server))), Reason::kDnsProtocol);
+}
+
+TEST_F(DnsProbing, ANamedServerIsJudgedByTheEgressPolicyAndTheOwnersIsNot) {
+  const test::DnsServer server{[](const DnsRequest& request) -> DnsReplies {
+    return {dns_response(request, 0, {{"", DnsType::kA, 60, a_record(192, 0, 2, 7)}})};
+  }};
+  open_as_is({.dns_servers = {*io::DnsServer::parse(server.address())}});
+  EXPECT_EQ(reason_of(run(ask(server))), Reason::kPolicyDeniedAddress);
+  EXPECT_EQ(server.requests(), 0);
+  EXPECT_EQ(run(DnsTarget{"a.example", DnsType::kA, "", false}).failure, std::nullopt);
+}
+
+TEST_F(DnsProbing, ASpecThatCannotBeRunIsNotTheTargetsFault) {
+  EXPECT_EQ(reason_of(run(DnsTarget{"a.example", DnsType::kA, "resolver.example", false})),
+            Reason::kPolicyUnsupported);
+}
+
+}  // namespace
+}  // namespace tocsin::agent

@@ -1,0 +1,199 @@
+#include "tests/unit/agent/probe/probing.h"
+
+#include <chrono>
+
+namespace tocsin::agent {
+namespace {
+
+using test::Certificate;
+using test::LoopbackServer;
+using test::make_certificate;
+using test::Peer;
+
+const std::string kOk = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+LoopbackServer::Script tls_respond(const Certificate& certificate, std::string response) {
+  return [certificate, response = std::move(response)](Peer& peer) {
+    if (!peer.start_tls(certificate)) return;
+    peer.read_until("\r\n\r\n");
+    peer.write(response);
+    peer.close_tls();
+  };
+}
+
+class HttpsProbing : public Probing {
+ protected:
+  static HttpTarget at(std::uint16_t port, const std::string& ca_pem,
+                       const std::string& host = "localhost") {
+    HttpTarget out;
+    out.url = fmt::format("https://{}:{}/", host, port);
+    out.ca_pem = ca_pem;
+    return out;
+  }
+
+  /// One attempt against a server with this certificate that trusts `ca_pem`.
+  Observation run_with(const Certificate& certificate, const std::string& ca_pem,
+                       const std::string& host = "localhost") {
+    const LoopbackServer server{tls_respond(certificate, kOk)};
+    return run(at(server.port(), ca_pem, host), 10s, IpFamily::kV4);
+  }
+};
+
+TEST_F(HttpsProbing, VerifiesAndReportsTheCertificate) {
+  const Certificate certificate = make_certificate();
+  const Observation seen = run_with(certificate, certificate.ca_pem);
+  EXPECT_EQ(seen.failure, std::nullopt) << detail_of(seen);
+  ASSERT_TRUE(seen.tls);
+  EXPECT_TRUE(seen.tls->verified);
+  EXPECT_EQ(seen.tls->version, "TLSv1.3");
+  EXPECT_EQ(seen.tls->subject, "CN=test.example");
+  EXPECT_EQ(seen.tls->issuer, "CN=Test Root");
+  EXPECT_EQ(seen.tls->not_after - seen.tls->not_before, Duration{31 * 24h});
+  EXPECT_GT(seen.phases.tls_us, 0U);
+  ASSERT_TRUE(seen.http);
+  EXPECT_EQ(seen.http->body, "ok");
+}
+
+TEST_F(HttpsProbing, AnAddressIsVerifiedAsAnAddress) {
+  const Certificate good = make_certificate({.names = {}, .addresses = {"127.0.0.1"}});
+  EXPECT_EQ(run_with(good, good.ca_pem, "127.0.0.1").failure, std::nullopt);
+  const Certificate other = make_certificate({.names = {}, .addresses = {"127.0.0.9"}});
+  EXPECT_EQ(reason_of(run_with(other, other.ca_pem, "127.0.0.1")), Reason::kTlsVerifyHostname);
+}
+
+TEST_F(HttpsProbing, NamesWhatIsWrongWithTheCertificateAndStillReportsIt) {
+  struct Row {
+    const char* what;
+    test::CertificateOptions options;
+    bool trust_root;
+    Reason reason;
+  };
+
+  const Row rows[] = {
+      {"expired", {.from_days = -20, .to_days = -3}, true, Reason::kTlsVerifyExpired},
+      {"not yet", {.from_days = 3, .to_days = 9}, true, Reason::kTlsVerifyNotYetValid},
+      {"name", {.names = {"other.example"}}, true, Reason::kTlsVerifyHostname},
+      {"wildcard", {.names = {"*.localhost"}}, true, Reason::kTlsVerifyHostname},
+      {"issuer", {.root_name = "Other"}, false, Reason::kTlsVerifyUnknownIssuer},
+      {"issuer of the same name", {}, false, Reason::kTlsVerifyUnknownIssuer},
+      {"self-signed", {.self_signed = true}, true, Reason::kTlsVerifySelfSigned},
+  };
+  for (const Row& row : rows) {
+    const Certificate certificate = make_certificate(row.options);
+    const Observation seen =
+        run_with(certificate, row.trust_root ? certificate.ca_pem : make_certificate().ca_pem);
+    EXPECT_EQ(reason_of(seen), row.reason) << row.what << ": " << detail_of(seen);
+    ASSERT_TRUE(seen.tls) << row.what;
+    EXPECT_EQ(seen.tls->subject, "CN=test.example");
+    EXPECT_NE(seen.tls->not_after, WallTime{});
+    EXPECT_FALSE(seen.tls->verified);
+    EXPECT_EQ(seen.http, std::nullopt) << "nothing may be sent to a server that is not verified";
+  }
+}
+
+TEST_F(HttpsProbing, WithoutVerificationItGoesOnAndSaysThatItWasBad) {
+  const Certificate certificate = make_certificate({.self_signed = true});
+  const LoopbackServer server{tls_respond(certificate, kOk)};
+  HttpTarget target = at(server.port(), make_certificate().ca_pem);
+  target.verify = false;
+  const Observation seen = run(target, 10s, IpFamily::kV4);
+  EXPECT_EQ(seen.failure, std::nullopt) << detail_of(seen);
+  EXPECT_FALSE(seen.tls->verified);
+}
+
+TEST_F(HttpsProbing, NamesEveryWayAHandshakeCanFail) {
+  const std::string ca = make_certificate().ca_pem;
+
+  struct Row {
+    const char* what;
+    LoopbackServer::Script script;
+    Reason reason;
+  };
+
+  const Row rows[] = {
+      {"plain HTTP",
+       [](Peer& peer) {
+         peer.write("HTTP/1.1 400 Bad Request\r\n\r\n");
+         peer.close();
+       },
+       Reason::kTlsNotTls},
+      {"SSH",
+       [](Peer& peer) {
+         peer.write("SSH-2.0-OpenSSH_9.2p1\r\n");
+         peer.close();
+       },
+       Reason::kTlsNotTls},
+      {"reset", [](Peer& peer) { peer.reset(); }, Reason::kTlsReset},
+      {"close", [](Peer& peer) { peer.close(); }, Reason::kTlsReset},
+      // A fatal alert, handshake_failure.
+      {"alert",
+       [](Peer& peer) {
+         peer.write({"\x15\x03\x03\x00\x02\x02\x28", 7});
+         peer.close();
+       },
+       Reason::kTlsHandshake},
+  };
+  for (const Row& row : rows) {
+    const LoopbackServer server{row.script};
+    const Observation seen = run(at(server.port(), ca), 10s, IpFamily::kV4);
+    EXPECT_EQ(reason_of(seen), row.reason) << row.what << ": " << detail_of(seen);
+  }
+  const LoopbackServer silent{[](Peer& peer) { peer.stall(); }};
+  const Observation seen = run(at(silent.port(), ca), 150ms, IpFamily::kV4);
+  EXPECT_EQ(reason_of(seen), Reason::kTlsTimeout);
+  EXPECT_GT(seen.phases.tls_us, seen.phases.connect_us);
+}
+
+TEST_F(HttpsProbing, AnEndWithoutTlsCloseIsTruncationOnlyWhenTheBodyHasNoLength) {
+  const Certificate certificate = make_certificate();
+  const auto cut_after = [&](std::string response) {
+    const LoopbackServer server{[certificate, response = std::move(response)](Peer& peer) {
+      if (!peer.start_tls(certificate)) return;
+      peer.read_until("\r\n\r\n");
+      peer.write(response);
+      peer.close();
+    }};
+    return run(at(server.port(), certificate.ca_pem), 10s, IpFamily::kV4);
+  };
+  EXPECT_EQ(cut_after(kOk).failure, std::nullopt);
+  EXPECT_EQ(reason_of(cut_after("HTTP/1.1 200 OK\r\n\r\nsome")), Reason::kHttpTruncated);
+  EXPECT_EQ(reason_of(cut_after("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nsome")),
+            Reason::kHttpTruncated);
+  const LoopbackServer closes{tls_respond(certificate, "HTTP/1.1 200 OK\r\n\r\nall")};
+  EXPECT_EQ(run(at(closes.port(), certificate.ca_pem), 10s, IpFamily::kV4).failure, std::nullopt);
+}
+
+TEST_F(HttpsProbing, ReadsABodyOfManyRecords) {
+  const Certificate certificate = make_certificate();
+  const std::string body(300'000, 'r');
+  const LoopbackServer server{tls_respond(
+      certificate,
+      fmt::format("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{}", body.size(), body))};
+  const Observation seen = run(at(server.port(), certificate.ca_pem), 10s, IpFamily::kV4);
+  ASSERT_TRUE(seen.http) << detail_of(seen);
+  EXPECT_EQ(seen.http->body_bytes, body.size());
+}
+
+TEST_F(HttpsProbing, DoesNotFollowFromHttpsToHttp) {
+  const Certificate certificate = make_certificate();
+  const LoopbackServer plain{test::respond(kOk)};
+  const LoopbackServer server{tls_respond(
+      certificate,
+      fmt::format(
+          "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:{}/\r\nContent-Length: 0\r\n\r\n",
+          plain.port()))};
+  const Observation seen = run(at(server.port(), certificate.ca_pem), 10s, IpFamily::kV4);
+  EXPECT_EQ(reason_of(seen), Reason::kHttpBadRedirect);
+  EXPECT_EQ(plain.accepted(), 0);
+}
+
+TEST_F(HttpsProbing, RootsThatCannotBeReadAreNotTheTargetsFault) {
+  const LoopbackServer server{tls_respond(make_certificate(), kOk)};
+  EXPECT_EQ(reason_of(run(at(server.port(), "not a certificate"), 10s, IpFamily::kV4)),
+            Reason::kSelfInternal);
+  open({.ca_path = "/nonexistent"});
+  EXPECT_EQ(reason_of(run(at(server.port(), ""), 10s, IpFamily::kV4)), Reason::kSelfInternal);
+}
+
+}  // namespace
+}  // namespace tocsin::agent

@@ -1,0 +1,76 @@
+#include "tests/unit/agent/probe/probing.h"
+
+namespace tocsin::agent {
+namespace {
+
+using test::LoopbackServer;
+using test::Peer;
+
+class TcpProbing : public Probing {
+ protected:
+  static TcpTarget at(std::uint16_t port, std::string send = "", std::string expect = "") {
+    return {"127.0.0.1", port, std::move(send), std::move(expect)};
+  }
+};
+
+TEST_F(TcpProbing, ConnectingIsEnoughWhenNothingIsExpected) {
+  const LoopbackServer server{[](Peer& peer) { peer.stall(); }};
+  const Observation seen = run(at(server.port()));
+  EXPECT_EQ(seen.failure, std::nullopt) << detail_of(seen);
+  EXPECT_EQ(seen.remote, fmt::format("127.0.0.1:{}", server.port()));
+  EXPECT_EQ(reason_of(run(at(test::closed_port()))), Reason::kConnectRefused);
+}
+
+TEST_F(TcpProbing, SendsAndLooksForTheExpectedBytesInWhateverPieces) {
+  std::string got;
+  {
+    const LoopbackServer server{[&got](Peer& peer) {
+      got = peer.read_until("\n");
+      peer.write("+PO");
+      peer.write("NG\r\n");
+      peer.stall();
+    }};
+    const Observation seen = run(at(server.port(), "PING\n", "PONG"));
+    EXPECT_EQ(seen.failure, std::nullopt) << detail_of(seen);
+    EXPECT_TRUE(seen.banner.starts_with("+PONG")) << seen.banner;
+  }
+  EXPECT_EQ(got, "PING\n");
+}
+
+TEST_F(TcpProbing, NamesWhatCameInsteadOfTheExpectedBytes) {
+  const LoopbackServer closes{[](Peer& peer) {
+    peer.write("220 x\r\n");
+    peer.close();
+  }};
+  EXPECT_EQ(run(at(closes.port(), "", "SSH-2.0")).failure,
+            (Failure{Reason::kTcpClosed,
+                     fmt::format("127.0.0.1:{} closed after 7 bytes \"220 x\\x0d\\x0a\"",
+                                 closes.port())}));
+  const LoopbackServer resets{[](Peer& peer) {
+    peer.read_until("x");
+    peer.reset();
+  }};
+  EXPECT_EQ(reason_of(run(at(resets.port(), "x", "y"))), Reason::kTcpReset);
+  const LoopbackServer silent{[](Peer& peer) { peer.stall(); }};
+  EXPECT_EQ(run(at(silent.port(), "", "y"), 150ms).failure,
+            (Failure{Reason::kTcpTimeout, "expected \"y\", got nothing in time"}));
+  const LoopbackServer talks{[](Peer& peer) {
+    peer.write(std::string(5000, 'z'));
+    peer.stall();
+  }};
+  const Observation seen = run(at(talks.port(), "", "y"));
+  EXPECT_EQ(reason_of(seen), Reason::kTcpUnexpected);
+  EXPECT_EQ(seen.banner.size(), 1024U);
+}
+
+TEST_F(TcpProbing, TakesNamesAndBracketedAddresses) {
+  const LoopbackServer server{[](Peer& peer) { peer.stall(); }};
+  TcpTarget target = at(server.port());
+  target.host = "localhost";
+  EXPECT_EQ(run(target, 10s, IpFamily::kV4).failure, std::nullopt);
+  target.host = "0x7f.1";
+  EXPECT_EQ(reason_of(run(target)), Reason::kPolicyUnsupported);
+}
+
+}  // namespace
+}  // namespace tocsin::agent
