@@ -6,7 +6,15 @@
 
 namespace tocsin {
 
-const char* to_string(StreamClass c) { return c == StreamClass::kAlert ? "alert" : "routine"; }
+const char* to_string(StreamClass c) {
+  switch (c) {
+    case StreamClass::kAlert:
+      return "alert";
+    case StreamClass::kRoutine:
+      return "routine";
+  }
+  return "?";
+}
 
 std::string to_string(const StreamId& id) {
   return fmt::format("{}.{}/{}/{}", id.epoch, to_hex(ByteSpan{id.nonce}.first(4)), id.shard,

@@ -4,6 +4,7 @@
 #include "collector/engine/engine_thread.h"
 
 #include "collector/ports/catalog_node.h"
+#include "collector/store/sqlite_store.h"
 #include "common/io/log.h"
 #include "common/io/random.h"
 #include "common/io/yaml.h"
@@ -11,6 +12,8 @@
 #include "faulty_store.h"
 
 #include <gtest/gtest.h>
+
+#include <filesystem>
 
 namespace tocsin::collector {
 namespace {
@@ -85,8 +88,7 @@ class EngineThreadTest : public ::testing::Test {
   }
 
   void start() {
-    store = std::make_unique<StoreThread>(std::make_unique<FaultyStore>(memory, faults),
-                                          StoreThread::Options{50ms, 1ms});
+    store = std::make_unique<StoreThread>(make_store(), StoreThread::Options{50ms, 1ms});
     link = std::make_unique<FakeLink>();
     options.restore_every = 5ms;
     auto started = EngineThread::start(
@@ -96,6 +98,10 @@ class EngineThreadTest : public ::testing::Test {
                   }});
     ASSERT_TRUE(started) << started.error().text;
     engine = *std::move(started);
+  }
+
+  virtual std::unique_ptr<Store> make_store() {
+    return std::make_unique<FaultyStore>(memory, faults);
   }
 
   void stop() {
@@ -152,16 +158,19 @@ class EngineThreadTest : public ::testing::Test {
     ASSERT_TRUE(std::holds_alternative<Enrolled>(answer->message));
   }
 
-  void hello(SessionId as) {
+  /// With a fresh stream, or the one to go on with.
+  Welcome hello(SessionId as, const StreamId* go_on = nullptr) {
     Hello message;
     message.capabilities = kCapHttp;
     message.boot = io::random_uuid();
     message.wall = clock.now().wall;
-    stream = {agent, ++epoch, io::random_uuid(), 0, StreamClass::kRoutine};
+    stream = go_on != nullptr
+                 ? *go_on
+                 : StreamId{agent, ++epoch, io::random_uuid(), 0, StreamClass::kRoutine};
     message.streams = {{stream, 1, 0, {}}};
     tell(AgentHello{agent, as, message});
-    link->message<Welcome>();
     session = as;
+    return link->message<Welcome>();
   }
 
   /// A live agent with one series.
@@ -409,6 +418,50 @@ TEST_F(EngineThreadTest, AFullInboxSaysSo) {
   }
   EXPECT_TRUE(refused);
   link->full = false;
+}
+
+/// The same over the real database.
+class SqliteEngineThreadTest : public EngineThreadTest {
+ protected:
+  void SetUp() override {
+    std::string pattern = std::filesystem::temp_directory_path() / "tocsin-engine-XXXXXX";
+    ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
+    directory = pattern;
+    EngineThreadTest::SetUp();
+  }
+
+  void TearDown() override {
+    EngineThreadTest::TearDown();
+    std::filesystem::remove_all(directory);
+  }
+
+  std::unique_ptr<Store> make_store() override {
+    SqliteStore::Options sqlite;
+    sqlite.directory = directory;
+    auto opened = SqliteStore::open(sqlite);
+    EXPECT_TRUE(opened) << opened.error().text;
+    return *std::move(opened);
+  }
+
+  std::string directory;
+};
+
+TEST_F(SqliteEngineThreadTest, ACommittedFrameIsNotTakenAgainAfterARestart) {
+  for (const StreamClass cls : {StreamClass::kRoutine, StreamClass::kAlert}) {
+    if (cls == StreamClass::kRoutine) set_up_agent();
+    stream.cls = cls;
+    previous = wire::genesis(stream);
+    const FrameArrived first = a_frame(1, ++tick - 10);
+    tell(first);
+    EXPECT_EQ(link->message<Ack>().stream.high_water, 1U);
+    stop();
+    start();
+    const StreamId old = stream;
+    const Welcome welcome = hello(SessionId{100 + static_cast<std::uint64_t>(cls)}, &old);
+    ASSERT_EQ(welcome.streams.size(), 1U);
+    EXPECT_EQ(welcome.streams[0].high_water, 1U) << to_string(cls);
+    EXPECT_EQ(welcome.streams[0].digest, first.frame.digest);
+  }
 }
 
 }  // namespace
