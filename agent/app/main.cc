@@ -1,3 +1,4 @@
+#include "agent/app/check_command.h"
 #include "agent/app/command_line.h"
 #include "agent/app/enroll_command.h"
 #include "agent/app/run_command.h"
@@ -24,8 +25,7 @@ int run(const std::vector<std::string>& arguments) {
     case Command::kCheckConfig:
       return check_agent_config(line->config);
     case Command::kCheck:
-      std::fprintf(stderr, "tocsin-agent: check is not part of this build\n");
-      return kExitUsage;
+      return run_check_command(line->check_arguments);
     case Command::kVersion:
       std::fputs(io::describe_build("tocsin-agent").c_str(), stdout);
       return 0;

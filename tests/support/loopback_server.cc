@@ -158,10 +158,23 @@ LoopbackServer::Script respond(std::string response) {
   };
 }
 
-std::uint16_t closed_port() {
-  // Bound but not listening would refuse as well; closed again it is free for a moment only, which
-  // is long enough on a machine whose ephemeral ports go round.
-  return listen_on("127.0.0.1", 1).port;
+ClosedPort::ClosedPort() {
+  sockaddr_in at{};
+  at.sin_family = AF_INET;
+  at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  for (int i = 0; i < 50 && port_ == 0; ++i) {
+    at.sin_port = 0;
+    tcp_.reset(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    udp_.reset(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    CHECK(::bind(tcp_.get(), reinterpret_cast<sockaddr*>(&at), sizeof at) == 0);
+    socklen_t size = sizeof at;
+    CHECK(::getsockname(tcp_.get(), reinterpret_cast<sockaddr*>(&at), &size) == 0);
+    if (::bind(udp_.get(), reinterpret_cast<sockaddr*>(&at), sizeof at) != 0) continue;
+    port_ = ntohs(at.sin_port);
+  }
+  CHECK(port_ != 0);
+  // What comes from others than the peer finds no socket and is answered by ICMP.
+  CHECK(::connect(udp_.get(), reinterpret_cast<sockaddr*>(&at), sizeof at) == 0);
 }
 
 FullPort::FullPort() {

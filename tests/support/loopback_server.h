@@ -81,8 +81,19 @@ class LoopbackServer {
 /// Answers every request with these bytes and closes.
 LoopbackServer::Script respond(std::string response);
 
-/// A port of 127.0.0.1 on which nothing listens.
-std::uint16_t closed_port();
+/// A port of 127.0.0.1 that refuses TCP and UDP as long as this lives: nobody else can get it
+/// meanwhile.
+class ClosedPort {
+ public:
+  ClosedPort();
+
+  std::uint16_t port() const { return port_; }
+
+ private:
+  io::Fd tcp_;  ///< Bound, not listening.
+  io::Fd udp_;  ///< Bound, and connected to somebody who never sends.
+  std::uint16_t port_ = 0;
+};
 
 /// A port whose queue of connections is full: SYNs to it go unanswered as long as this lives.
 class FullPort {

@@ -49,14 +49,11 @@ TEST_F(DnsProbing, AnErrorCodeIsAnAnswer) {
 }
 
 TEST_F(DnsProbing, NamesSilenceAndAbsence) {
-  std::uint16_t port = 0;
-  {
-    const test::DnsServer server{[](const DnsRequest&) -> DnsReplies { return {}; }};
-    port = server.port();
-    EXPECT_EQ(run(ask(server), 150ms).failure,
-              (Failure{Reason::kDnsTimeout, server.address() + " did not answer in time"}));
-  }
-  const DnsTarget dead{"a.example", DnsType::kA, fmt::format("127.0.0.1:{}", port), false};
+  const test::DnsServer server{[](const DnsRequest&) -> DnsReplies { return {}; }};
+  EXPECT_EQ(run(ask(server), 150ms).failure,
+            (Failure{Reason::kDnsTimeout, server.address() + " did not answer in time"}));
+  const test::ClosedPort closed;
+  const DnsTarget dead{"a.example", DnsType::kA, fmt::format("127.0.0.1:{}", closed.port()), false};
   EXPECT_EQ(reason_of(run(dead)), Reason::kDnsRefused);
   EXPECT_EQ(reason_of(run(DnsTarget{"a.example", DnsType::kA, dead.resolver, true})),
             Reason::kDnsRefused);

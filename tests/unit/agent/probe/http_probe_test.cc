@@ -38,6 +38,7 @@ TEST_F(HttpProbing, ReportsTheResponseAndWhereItCameFrom) {
   EXPECT_EQ(seen.http, expected);
   EXPECT_EQ(seen.remote, fmt::format("127.0.0.1:{}", server.port()));
   EXPECT_TRUE(seen.dns_cached);
+  EXPECT_EQ(seen.phases.dns_us, 0U);
   EXPECT_EQ(seen.phases.tls_us, 0U);
 }
 
@@ -64,7 +65,8 @@ TEST_F(HttpProbing, SaysWhoItIsAndWhatTheSpecSays) {
 }
 
 TEST_F(HttpProbing, NamesARefusedConnection) {
-  const std::uint16_t port = test::closed_port();
+  const test::ClosedPort closed;
+  const std::uint16_t port = closed.port();
   const Observation seen = run(at(port));
   EXPECT_EQ(seen.failure,
             (Failure{Reason::kConnectRefused,
@@ -377,7 +379,8 @@ TEST_F(HttpProbing, ADestroyedHandleIsSilentInEveryState) {
 
 TEST_F(HttpProbing, TheCallbackMayDestroyTheHandle) {
   const LoopbackServer server{respond(kOk)};
-  for (const std::uint16_t port : {server.port(), test::closed_port()}) {
+  const test::ClosedPort closed;
+  for (const std::uint16_t port : {server.port(), closed.port()}) {
     ProbeSpec spec;
     spec.target = at(port);
     std::unique_ptr<ProbeHandle> handle;

@@ -18,7 +18,7 @@ TEST_F(TcpProbing, ConnectingIsEnoughWhenNothingIsExpected) {
   const Observation seen = run(at(server.port()));
   EXPECT_EQ(seen.failure, std::nullopt) << detail_of(seen);
   EXPECT_EQ(seen.remote, fmt::format("127.0.0.1:{}", server.port()));
-  EXPECT_EQ(reason_of(run(at(test::closed_port()))), Reason::kConnectRefused);
+  EXPECT_EQ(reason_of(run(at(test::ClosedPort{}.port()))), Reason::kConnectRefused);
 }
 
 TEST_F(TcpProbing, SendsAndLooksForTheExpectedBytesInWhateverPieces) {

@@ -3,6 +3,7 @@
 #include "common/base/clock.h"
 #include "tests/support/dns_server.h"
 #include "tests/support/loopback_client.h"
+#include "tests/support/loopback_server.h"
 #include "tests/unit/common/io/scratch_dir.h"
 
 #include <gtest/gtest.h>
@@ -144,7 +145,7 @@ TEST_F(Resolving, AResolverThatIsNotThereIsOurOwnFault) {
     port = test::DnsServer{[](const DnsRequest&) -> DnsReplies { return {}; }}.port();
   }
   const auto resolver =
-      open({.servers = {{.address = ip("127.0.0.1"), .port = port}}, .timeout = 5s});
+      open({.servers = {{.address = ip("127.0.0.1"), .port = closed.port()}}, .timeout = 5s});
   EXPECT_EQ(reason_of(*resolver, "a.example"), Reason::kSelfResolver);
 }
 
@@ -156,9 +157,9 @@ TEST_F(Resolving, GoesToTheNextServerWhenTheFirstIsNotThere) {
   const test::DnsServer server{[](const DnsRequest& request) -> DnsReplies {
     return {dns_response(request, 0, {{"", DnsType::kA, 60, a_record(192, 0, 2, 1)}})};
   }};
-  const auto resolver = open(
-      {.servers = {{.address = ip("127.0.0.1"), .port = port}, *DnsServer::parse(server.address())},
-       .timeout = 5s});
+  const auto resolver = open({.servers = {{.address = ip("127.0.0.1"), .port = closed.port()},
+                                          *DnsServer::parse(server.address())},
+                              .timeout = 5s});
   EXPECT_TRUE(resolve(*resolver, "a.example", IpFamily::kV4));
 }
 

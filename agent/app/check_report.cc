@@ -1,0 +1,271 @@
+#include "agent/app/check_report.h"
+
+#include "common/base/strings.h"
+#include "common/codec/json.h"
+
+#include <algorithm>
+#include <array>
+
+namespace tocsin::agent {
+
+namespace {
+
+constexpr std::size_t kBarColumns = 54;
+constexpr std::size_t kLabelColumns = 13;
+constexpr std::size_t kAnswersShown = 10;
+
+struct Row {
+  const char* name;
+  std::uint32_t us;
+};
+
+std::array<Row, 6> rows_of(const Phases& phases) {
+  return {{{"dns", phases.dns_us},
+           {"connect", phases.connect_us},
+           {"tls", phases.tls_us},
+           {"send", phases.send_us},
+           {"wait", phases.wait_us},
+           {"receive", phases.receive_us}}};
+}
+
+std::string milliseconds(std::uint32_t us) { return fmt::format("{:.2f} ms", us / 1000.0); }
+
+/// How many columns a text takes: code points, which is right for everything shown here.
+std::size_t columns_of(std::string_view text) {
+  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) {
+    return (static_cast<std::uint8_t>(c) & 0xc0) != 0x80;
+  }));
+}
+
+std::string cut(std::string_view text, std::size_t columns) {
+  const std::string shown = printable(text, 4 * columns);
+  if (columns_of(shown) <= columns) return shown;
+  std::string out;
+  std::size_t used = 0;
+  for (std::size_t i = 0; i < shown.size(); ++i) {
+    if ((static_cast<std::uint8_t>(shown[i]) & 0xc0) != 0x80 && ++used == columns) break;
+    out += shown[i];
+  }
+  return out + "…";
+}
+
+/// Breaks at blanks; a word that does not fit is broken anywhere.
+std::string wrapped(std::string_view text, std::size_t indent) {
+  const std::size_t room = kReportColumns - indent;
+  const std::string pad(indent, ' ');
+  std::string out;
+  std::string line;
+  for (const std::string_view word : split(text, ' ')) {
+    const std::string piece = cut(word, room);
+    if (!line.empty() && columns_of(line) + 1 + columns_of(piece) > room) {
+      out += pad + line + '\n';
+      line.clear();
+    }
+    line += (line.empty() ? "" : " ") + piece;
+  }
+  return out + pad + line + '\n';
+}
+
+std::string bar(std::uint32_t start, std::uint32_t length, std::uint32_t total, bool utf8) {
+  if (length == 0 || total == 0) return {};
+  const auto column = [&](std::uint64_t us) { return us * kBarColumns / total; };
+  std::size_t from = column(start);
+  std::size_t to = column(std::uint64_t{start} + length);
+  if (to == from) {  // Too short for a column, but it was there.
+    from = std::min(from, kBarColumns - 1);
+    to = from + 1;
+  }
+  std::string out(from, ' ');
+  for (std::size_t i = from; i < to; ++i) out += utf8 ? "█" : "#";
+  return out;
+}
+
+std::string waterfall(const Phases& phases, bool utf8) {
+  std::string out;
+  std::uint32_t start = 0;
+  for (const Row& row : rows_of(phases)) {
+    const std::string time = row.us == 0 ? "-" : milliseconds(row.us);
+    std::string line =
+        fmt::format("  {:<8}{:>12}  {}", row.name, time, bar(start, row.us, phases.total_us, utf8));
+    line.erase(line.find_last_not_of(' ') + 1);
+    out += line + '\n';
+    start += row.us;
+  }
+  return out + fmt::format("  {:<8}{:>12}\n", "total", milliseconds(phases.total_us));
+}
+
+std::string fact(std::string_view label, std::string_view value) {
+  return fmt::format("  {:<{}}{}\n", label, kLabelColumns,
+                     cut(value, kReportColumns - kLabelColumns - 2));
+}
+
+std::string size_text(std::uint64_t bytes) {
+  if (bytes < 10'000) return fmt::format("{} bytes", bytes);
+  if (bytes < 10'000'000) return fmt::format("{:.1f} kB", static_cast<double>(bytes) / 1e3);
+  return fmt::format("{:.1f} MB", static_cast<double>(bytes) / 1e6);
+}
+
+std::string http_facts(const HttpFacts& http) {
+  std::string line =
+      fmt::format("HTTP/{} {}, {}", http.version, http.status, size_text(http.body_bytes));
+  if (http.body_cut) line += fmt::format(" ({} kept)", size_text(http.body.size()));
+  if (http.redirects > 0) {
+    line += fmt::format(", {} redirect{}", http.redirects, http.redirects == 1 ? "" : "s");
+  }
+  std::string out = fact("http", line);
+  for (const Header& header : http.headers) {
+    if (header.name == "content-type" || header.name == "server" || header.name == "location") {
+      out += fact(header.name, header.value);
+    }
+  }
+  return out;
+}
+
+std::string expiry_text(WallTime not_after, WallTime now) {
+  const Duration left = not_after - now;
+  const std::string day = format_rfc3339(not_after).substr(0, 10);
+  if (left < Duration{0}) {
+    return fmt::format("expired {} ago ({})", format_duration_short(-left), day);
+  }
+  return fmt::format("expires in {} ({})", format_duration_short(left), day);
+}
+
+std::string tls_facts(const TlsFacts& tls, WallTime now) {
+  std::string out = fact("tls", fmt::format("{}, {}{}", tls.version, tls.cipher,
+                                            tls.alpn.empty() ? "" : ", " + tls.alpn));
+  if (tls.subject.empty() && tls.not_after.us == 0) return out;
+  out += fact("certificate", fmt::format("{}, {}", tls.subject.empty() ? "no subject" : tls.subject,
+                                         tls.verified ? "verified" : "NOT verified"));
+  out += fact("issuer", tls.issuer);
+  return out + fact("validity", expiry_text(tls.not_after, now));
+}
+
+std::string dns_facts(const DnsFacts& dns) {
+  std::string line = fmt::format("{}, {} record{}", dns.rcode, dns.answers.size(),
+                                 dns.answers.size() == 1 ? "" : "s");
+  if (dns.authoritative) line += ", authoritative";
+  if (dns.authentic_data) line += ", authentic";
+  if (dns.truncated_udp) line += ", over TCP because UDP was cut";
+  std::string out = fact("answer", line);
+  for (std::size_t i = 0; i < std::min(dns.answers.size(), kAnswersShown); ++i) {
+    const DnsRecord& record = dns.answers[i];
+    out += fact("", fmt::format("{} {} {} {}", record.name, record.ttl, to_string(record.type),
+                                record.data));
+  }
+  if (dns.answers.size() > kAnswersShown) {
+    out += fact("", fmt::format("and {} more", dns.answers.size() - kAnswersShown));
+  }
+  return out;
+}
+
+std::string headline(const ProbeSpec& spec, const Finding& finding) {
+  std::string word =
+      finding.outcome == Outcome::kNoData ? "NOT CHECKED" : to_string(finding.outcome);
+  std::transform(word.begin(), word.end(), word.begin(), [](char c) {
+    return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+  });
+  std::string out =
+      fmt::format("{}  {}\n", word, cut(describe(spec.target), kReportColumns - word.size() - 2));
+  if (finding.reason == Reason::kNone) return out;
+  out += wrapped(fmt::format("{}: {}", to_string(finding.reason), explain(finding.reason)), 2);
+  if (!finding.detail.empty()) out += wrapped(finding.detail, 2);
+  return out;
+}
+
+// --- JSON ---
+
+using codec::Node;
+
+Node text(std::string value) { return Node::string(std::move(value)); }
+
+Node whole(std::uint64_t value) { return Node::integer(static_cast<std::int64_t>(value)); }
+
+Node json_of(const Phases& phases) {
+  std::vector<Node::Entry> out;
+  for (const Row& row : rows_of(phases)) {
+    out.emplace_back(std::string{row.name} + "_us", whole(row.us));
+  }
+  out.emplace_back("total_us", whole(phases.total_us));
+  return Node::map(std::move(out));
+}
+
+Node json_of(const HttpFacts& http) {
+  std::vector<Node> headers;
+  for (const Header& header : http.headers) {
+    headers.push_back(Node::map({{"name", text(header.name)}, {"value", text(header.value)}}));
+  }
+  return Node::map({{"status", Node::integer(http.status)},
+                    {"version", text(http.version)},
+                    {"headers", Node::list(std::move(headers))},
+                    {"body_bytes", whole(http.body_bytes)},
+                    {"body_cut", Node::boolean(http.body_cut)},
+                    {"redirects", whole(http.redirects)}});
+}
+
+Node json_of(const TlsFacts& tls) {
+  const auto time = [](WallTime t) { return t.us == 0 ? Node{} : text(format_rfc3339(t)); };
+  return Node::map({{"version", text(tls.version)},
+                    {"cipher", text(tls.cipher)},
+                    {"alpn", text(tls.alpn)},
+                    {"subject", text(tls.subject)},
+                    {"issuer", text(tls.issuer)},
+                    {"not_before", time(tls.not_before)},
+                    {"not_after", time(tls.not_after)},
+                    {"verified", Node::boolean(tls.verified)}});
+}
+
+Node json_of(const DnsFacts& dns) {
+  std::vector<Node> answers;
+  for (const DnsRecord& record : dns.answers) {
+    answers.push_back(Node::map({{"name", text(record.name)},
+                                 {"type", text(to_string(record.type))},
+                                 {"ttl", whole(record.ttl)},
+                                 {"data", text(record.data)}}));
+  }
+  return Node::map({{"rcode", text(dns.rcode)},
+                    {"authoritative", Node::boolean(dns.authoritative)},
+                    {"authentic_data", Node::boolean(dns.authentic_data)},
+                    {"truncated_udp", Node::boolean(dns.truncated_udp)},
+                    {"answers", Node::list(std::move(answers))}});
+}
+
+}  // namespace
+
+std::string render_report(const ProbeSpec& spec, const Observation& seen, const Finding& finding,
+                          WallTime now, bool utf8) {
+  std::string out = headline(spec, finding) + '\n';
+  out += waterfall(seen.phases, utf8) + '\n';
+  std::string facts;
+  if (!seen.remote.empty()) facts += fact("address", seen.remote);
+  for (const std::string& tried : seen.tried) facts += fact("tried first", tried);
+  if (seen.http) facts += http_facts(*seen.http);
+  if (seen.tls) facts += tls_facts(*seen.tls, now);
+  if (seen.dns) facts += dns_facts(*seen.dns);
+  if (!seen.banner.empty()) facts += fact("received", "\"" + printable(seen.banner, 240) + "\"");
+  if (facts.empty()) out.pop_back();
+  return out + facts;
+}
+
+std::string render_json(const ProbeSpec& spec, const Observation& seen, const Finding& finding,
+                        WallTime now) {
+  std::vector<Node> tried;
+  for (const std::string& one : seen.tried) tried.push_back(text(one));
+  std::vector<Node::Entry> out{{"target", text(describe(spec.target))},
+                               {"type", text(type_name(spec.target))},
+                               {"at", text(format_rfc3339(now))},
+                               {"outcome", text(to_string(finding.outcome))},
+                               {"reason", text(std::string{to_string(finding.reason)})},
+                               {"explanation", text(std::string{explain(finding.reason)})},
+                               {"detail", text(finding.detail)},
+                               {"phases", json_of(seen.phases)},
+                               {"address", text(seen.remote)},
+                               {"tried", Node::list(std::move(tried))},
+                               {"dns_cached", Node::boolean(seen.dns_cached)}};
+  if (seen.http) out.emplace_back("http", json_of(*seen.http));
+  if (seen.tls) out.emplace_back("tls", json_of(*seen.tls));
+  if (seen.dns) out.emplace_back("dns", json_of(*seen.dns));
+  if (!seen.banner.empty()) out.emplace_back("banner", text(printable(seen.banner, 1024)));
+  return codec::print_json(Node::map(std::move(out)), 2) + '\n';
+}
+
+}  // namespace tocsin::agent

@@ -1,0 +1,310 @@
+#include "agent/app/check_request.h"
+
+#include "common/assert/evaluator.h"
+#include "common/assert/parser.h"
+#include "common/base/strings.h"
+#include "common/codec/url.h"
+
+#include <algorithm>
+#include <charconv>
+
+namespace tocsin::agent {
+
+namespace {
+
+constexpr Duration kTimeoutMin = std::chrono::milliseconds{10};
+constexpr Duration kTimeoutMax = std::chrono::minutes{5};
+
+/// What was given, before it is known which kind of target it is for.
+struct Given {
+  std::string url;
+  std::vector<std::string> conditions;
+  std::vector<std::string> degraded;
+  std::string method;
+  std::vector<Header> headers;
+  std::string body;
+  std::string send;
+  std::string expect;
+  int redirects = HttpTarget{}.redirects_max;
+  bool insecure = false;
+  std::vector<std::string_view> http_only;  ///< Options given that only HTTP has.
+  std::vector<std::string_view> tcp_only;
+};
+
+Expected<Header> parse_header(const std::string& text) {
+  const std::size_t colon = text.find(':');
+  if (colon == std::string::npos || colon == 0) {
+    return fail(Errc::kInvalid, "--header: expected 'NAME: VALUE', not '{}'", printable(text, 60));
+  }
+  return Header{text.substr(0, colon), std::string{trim(text.substr(colon + 1))}};
+}
+
+Expected<int> parse_count(std::string_view option, const std::string& text, int most) {
+  int out = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
+  if (error != std::errc{} || end != text.data() + text.size() || out < 0 || out > most) {
+    return fail(Errc::kInvalid, "{}: expected 0 to {}, not '{}'", option, most,
+                printable(text, 40));
+  }
+  return out;
+}
+
+Expected<TcpTarget> parse_tcp(const std::string& url) {
+  // The same rules for hosts and ports as in URLs; the scheme's own port is never meant.
+  const std::string rest = url.substr(6);
+  const std::string_view host_end =
+      std::string_view{rest}.substr(rest.find(']') == std::string::npos ? 0 : rest.find(']'));
+  if (host_end.find(':') == std::string_view::npos ||
+      rest.find_first_of("/?#") != std::string::npos) {
+    return fail(Errc::kInvalid, "expected tcp://HOST:PORT, not '{}'", printable(url, 80));
+  }
+  TRY_ASSIGN(const Url parsed, parse_url("http://" + rest));
+  return TcpTarget{parsed.host, parsed.port, {}, {}};
+}
+
+Expected<DnsTarget> parse_dns(const std::string& url) {
+  const std::string rest = url.substr(6);
+  const std::size_t slash = rest.find('/');
+  if (slash == std::string::npos || slash + 1 == rest.size()) {
+    return fail(Errc::kInvalid, "expected dns://[SERVER]/NAME[?type=TYPE], not '{}'",
+                printable(url, 80));
+  }
+  DnsTarget out;
+  out.resolver = rest.substr(0, slash);
+  if (!out.resolver.empty()) TRY(io::DnsServer::parse(out.resolver));
+  std::string name = rest.substr(slash + 1);
+  const std::size_t question = name.find('?');
+  if (question != std::string::npos) {
+    const std::string query = name.substr(question + 1);
+    name.resize(question);
+    if (!query.starts_with("type=")) {
+      return fail(Errc::kInvalid, "expected ?type=TYPE after the name, not '?{}'",
+                  printable(query, 40));
+    }
+    TRY_ASSIGN(out.type, parse_dns_type(query.substr(5)));
+  }
+  out.name = std::move(name);
+  TRY(dns::encode_query({.id = 0, .name = out.name, .type = out.type}));
+  return out;
+}
+
+Expected<Target> parse_target(const Given& given) {
+  const std::string& url = given.url;
+  if (url.starts_with("tcp://")) {
+    TRY_ASSIGN(TcpTarget out, parse_tcp(url));
+    out.send = given.send;
+    out.expect = given.expect;
+    return Target{std::move(out)};
+  }
+  if (url.starts_with("dns://")) {
+    TRY_ASSIGN(DnsTarget out, parse_dns(url));
+    return Target{std::move(out)};
+  }
+  if (!url.starts_with("http://") && !url.starts_with("https://")) {
+    return fail(Errc::kInvalid, "'{}': expected http://, https://, tcp:// or dns:// at the start",
+                printable(url, 80));
+  }
+  TRY(parse_url(url));
+  HttpTarget out;
+  out.url = url;
+  if (!given.method.empty()) out.method = given.method;
+  if (given.method.empty() && !given.body.empty()) out.method = "POST";
+  out.headers = given.headers;
+  out.body = given.body;
+  out.redirects_max = given.redirects;
+  out.verify = !given.insecure;
+  return Target{std::move(out)};
+}
+
+Expected<void> check_options_fit(const Given& given, const Target& target) {
+  const bool http = std::holds_alternative<HttpTarget>(target);
+  const bool tcp = std::holds_alternative<TcpTarget>(target);
+  if (!http && !given.http_only.empty()) {
+    return fail(Errc::kInvalid, "{} is for http and https", given.http_only.front());
+  }
+  if (!tcp && !given.tcp_only.empty()) {
+    return fail(Errc::kInvalid, "{} is for tcp", given.tcp_only.front());
+  }
+  return {};
+}
+
+Expected<std::vector<Condition>> parse_conditions(std::string_view option,
+                                                  const std::vector<std::string>& texts,
+                                                  const Target& target) {
+  std::vector<Condition> out;
+  for (const std::string& text : texts) {
+    auto condition = assertion::parse_condition(text, target);
+    if (!condition) {
+      return fail(Errc::kInvalid, "{} '{}': {}", option, printable(text, 60),
+                  condition.error().text);
+    }
+    out.push_back(*std::move(condition));
+  }
+  return out;
+}
+
+/// Reads the words into `given` and `out`.
+class WordReader {
+ public:
+  WordReader(const std::vector<std::string>& words, Given& given, CheckRequest& out)
+      : words_(words),
+        given_(given),
+        out_(out) {}
+
+  Expected<void> read() {
+    for (at_ = 0; at_ < words_.size(); ++at_) {
+      const std::string& word = words_[at_];
+      if (word.size() > 1 && word.front() == '-') {
+        TRY(read_option(word));
+      } else if (given_.url.empty()) {
+        given_.url = word;
+      } else {
+        return fail(Errc::kInvalid, "unexpected argument '{}': one URL at a time",
+                    printable(word, 60));
+      }
+    }
+    return {};
+  }
+
+ private:
+  Expected<void> read_option(const std::string& word) {
+    const std::size_t equals = word.find('=');
+    const std::string name = word.substr(0, equals);
+    inline_value_.reset();
+    if (equals != std::string::npos) inline_value_ = word.substr(equals + 1);
+    if (read_flag(name)) return {};
+    return read_valued(name);
+  }
+
+  bool read_flag(std::string_view name) {
+    if (inline_value_) return false;
+    if (name == "--json") {
+      out_.json = true;
+    } else if (name == "--help" || name == "-h") {
+      out_.help = true;
+    } else if (name == "-4") {
+      out_.spec.family = IpFamily::kV4;
+    } else if (name == "-6") {
+      out_.spec.family = IpFamily::kV6;
+    } else if (name == "--insecure") {
+      given_.insecure = true;
+      given_.http_only.push_back("--insecure");
+    } else {
+      return false;
+    }
+    return true;
+  }
+
+  Expected<void> read_valued(const std::string& name) {
+    static constexpr std::string_view kOptions[] = {
+        "--timeout", "--assert",    "--degraded", "--method", "--header",   "--body", "--send",
+        "--expect",  "--redirects", "--resolver", "--json",   "--insecure", "--help"};
+    const auto* known = std::find(std::begin(kOptions), std::end(kOptions), name);
+    if (known == std::end(kOptions)) {
+      const std::string_view near = did_you_mean(name, {std::begin(kOptions), std::end(kOptions)});
+      return fail(Errc::kInvalid, "unknown option {}{}", printable(name, 40),
+                  near.empty() ? "" : fmt::format("; did you mean {}?", near));
+    }
+    if (!inline_value_ && at_ + 1 == words_.size()) {
+      return fail(Errc::kInvalid, "{} needs a value", name);
+    }
+    return take(*known, inline_value_ ? *inline_value_ : words_[++at_]);
+  }
+
+  Expected<void> take(std::string_view name, const std::string& value) {
+    if (name == "--timeout") {
+      TRY_ASSIGN(out_.spec.timeout, parse_duration(value));
+      if (out_.spec.timeout < kTimeoutMin || out_.spec.timeout > kTimeoutMax) {
+        return fail(Errc::kInvalid, "--timeout: expected {} to {}", format_duration(kTimeoutMin),
+                    format_duration(kTimeoutMax));
+      }
+      return {};
+    }
+    if (name == "--resolver") {
+      TRY_ASSIGN(out_.resolver, io::DnsServer::parse(value));
+      return {};
+    }
+    if (name == "--assert" || name == "--degraded") {
+      (name == "--assert" ? given_.conditions : given_.degraded).push_back(value);
+      return {};
+    }
+    if (name == "--send" || name == "--expect") {
+      given_.tcp_only.push_back(name);
+      (name == "--send" ? given_.send : given_.expect) = value;
+      return {};
+    }
+    given_.http_only.push_back(name);
+    if (name == "--redirects") {
+      TRY_ASSIGN(given_.redirects, parse_count(name, value, 10));
+    } else if (name == "--header") {
+      TRY_ASSIGN(Header header, parse_header(value));
+      given_.headers.push_back(std::move(header));
+    } else if (name == "--method") {
+      given_.method = value;
+    } else if (name == "--body") {
+      given_.body = value;
+    } else {
+      return fail(Errc::kInvalid, "{} takes no value", name);
+    }
+    return {};
+  }
+
+  const std::vector<std::string>& words_;
+  Given& given_;
+  CheckRequest& out_;
+  std::size_t at_ = 0;
+  std::optional<std::string> inline_value_;
+};
+
+/// The rules of a monitor's spec, as far as they are about what is probed.
+Expected<void> check_spec(const ProbeSpec& spec) {
+  MonitorSpec monitor;
+  monitor.key = monitor.name = "check";
+  monitor.probe = spec;
+  const std::vector<FieldError> errors = validate(monitor);
+  if (!errors.empty()) {
+    return fail(Errc::kInvalid, "{}: {}", errors.front().path, errors.front().text);
+  }
+  TRY(assertion::Evaluator::compile(spec));
+  return {};
+}
+
+}  // namespace
+
+Expected<CheckRequest> parse_check_request(const std::vector<std::string>& words) {
+  CheckRequest out;
+  Given given;
+  out.spec.retry.retries = 0;
+  TRY((WordReader{words, given, out}.read()));
+  if (out.help) return out;
+  if (given.url.empty()) return fail(Errc::kInvalid, "expected a URL; see check --help");
+  TRY_ASSIGN(out.spec.target, parse_target(given));
+  TRY(check_options_fit(given, out.spec.target));
+  TRY_ASSIGN(out.spec.assertions.all,
+             parse_conditions("--assert", given.conditions, out.spec.target));
+  TRY_ASSIGN(out.spec.degraded, parse_conditions("--degraded", given.degraded, out.spec.target));
+  out.spec.interval = std::max<Duration>(std::chrono::minutes{1}, kTimeoutMax * 2);
+  TRY(check_spec(out.spec));
+  return out;
+}
+
+const char* check_usage() {
+  return "tocsin-agent check URL [options]: one check now, with a waterfall of its phases\n"
+         "\n"
+         "  URL is http://..., https://..., tcp://HOST:PORT or dns://[SERVER]/NAME[?type=TYPE]\n"
+         "\n"
+         "  --assert CONDITION      must hold; may be given again (status == 200)\n"
+         "  --degraded CONDITION    passes, but slow (latency > 800ms); may be given again\n"
+         "  --timeout DURATION      of the whole attempt; 10s\n"
+         "  --method M, --header 'NAME: VALUE', --body TEXT, --redirects N, --insecure\n"
+         "                          http and https\n"
+         "  --send TEXT, --expect TEXT\n"
+         "                          tcp\n"
+         "  --resolver ADDR[:PORT]  asked for host names instead of the system's\n"
+         "  -4, -6                  this family of addresses only\n"
+         "  --json                  everything that was seen, as JSON\n"
+         "\n"
+         "exit status: 0 up, 1 degraded, 2 down, 3 could not check\n";
+}
+
+}  // namespace tocsin::agent
