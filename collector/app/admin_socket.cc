@@ -46,6 +46,41 @@ io::Fd unix_socket(int flags) {
   return io::Fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0));
 }
 
+/// The line that comes back.
+Expected<std::string> exchange(int fd, const std::string& path, std::string line,
+                               Duration at_most) {
+  while (!line.empty()) {
+    const ssize_t n = ::send(fd, line.data(), line.size(), MSG_NOSIGNAL);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return fail_errno("ask the collector on " + path, errno);
+    line.erase(0, static_cast<std::size_t>(n));
+  }
+  std::string in;
+  const MonoTime deadline = latency_clock() + at_most;
+  while (in.find('\n') == std::string::npos) {
+    const Duration left = deadline - latency_clock();
+    if (left <= Duration{0}) {
+      return fail(Errc::kTimeout, "the collector on {} did not answer within {}", path,
+                  format_duration(at_most));
+    }
+    pollfd p{fd, POLLIN, 0};
+    if (::poll(&p, 1, static_cast<int>(left.count() / 1000 + 1)) <= 0) continue;
+    std::array<char, 4096> buffer{};
+    const ssize_t n = ::read(fd, buffer.data(), buffer.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return fail(Errc::kIo, "the collector on {} closed without an answer", path);
+    in.append(buffer.data(), static_cast<std::size_t>(n));
+  }
+  return in;
+}
+
+Expected<codec::Node> read_answer(std::string_view line) {
+  codec::JsonLimits limits;
+  limits.bytes_max = std::size_t{64} << 20;
+  TRY_ASSIGN(codec::Node answer, codec::parse_json(line, limits));
+  return read_admin_answer(std::move(answer));
+}
+
 std::string actor_of(int fd) {
   ucred peer{};
   socklen_t size = sizeof peer;
@@ -59,6 +94,19 @@ codec::Node admin_error(const Error& error) {
   return codec::Node::map({{"ok", codec::Node::boolean(false)},
                            {"code", codec::Node::string(to_string(error.code))},
                            {"error", codec::Node::string(error.text)}});
+}
+
+Expected<codec::Node> read_admin_answer(codec::Node answer) {
+  const codec::Node* ok = answer.find("ok");
+  if (ok != nullptr && ok->bool_value) return answer;
+  Error error{Errc::kIo, "an answer that says neither yes nor why not"};
+  if (const codec::Node* text = answer.find("error")) error.text = text->text;
+  if (const codec::Node* code = answer.find("code")) {
+    for (const Errc known : kCodes) {
+      if (code->text == to_string(known)) error.code = known;
+    }
+  }
+  return Unexpected{std::move(error)};
 }
 
 struct AdminServer::Connection {
@@ -167,54 +215,19 @@ void AdminServer::close(Connection& connection) {
   connections_.remove_if([&](const auto& one) { return one.get() == &connection; });
 }
 
-Expected<codec::Node> call_admin(const std::string& path, const codec::Node& request,
-                                 Duration at_most) {
-  TRY_ASSIGN(const sockaddr_un address, address_of(path));
+std::optional<Expected<codec::Node>> call_admin(const std::string& path, const codec::Node& request,
+                                                Duration at_most) {
+  const auto address = address_of(path);
+  if (!address) return Expected<codec::Node>(Unexpected{address.error()});
   const io::Fd fd = unix_socket(0);
-  if (!fd) return fail_errno("make a socket", errno);
-  if (::connect(fd.get(), as_sockaddr(address), sizeof address) != 0) {
-    if (errno == ENOENT || errno == ECONNREFUSED) {
-      return fail(Errc::kNotFound, "no collector listens on {}", path);
-    }
-    return fail_errno("connect to " + path, errno);
+  if (!fd) return Expected<codec::Node>(fail_errno("make a socket", errno));
+  if (::connect(fd.get(), as_sockaddr(*address), sizeof *address) != 0) {
+    if (errno == ENOENT || errno == ECONNREFUSED) return std::nullopt;
+    return Expected<codec::Node>(fail_errno("connect to " + path, errno));
   }
-  std::string line = codec::print_json(request) + "\n";
-  while (!line.empty()) {
-    const ssize_t n = ::send(fd.get(), line.data(), line.size(), MSG_NOSIGNAL);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return fail_errno("ask the collector on " + path, errno);
-    line.erase(0, static_cast<std::size_t>(n));
-  }
-  std::string in;
-  const MonoTime deadline = latency_clock() + at_most;
-  while (in.find('\n') == std::string::npos) {
-    pollfd p{fd.get(), POLLIN, 0};
-    const auto left = deadline - latency_clock();
-    if (left <= Duration{0}) {
-      return fail(Errc::kTimeout, "the collector on {} did not answer within {}", path,
-                  format_duration(at_most));
-    }
-    ::poll(&p, 1, static_cast<int>(left.count() / 1000 + 1));
-    if (p.revents == 0) continue;
-    std::array<char, 4096> buffer{};
-    const ssize_t n = ::read(fd.get(), buffer.data(), buffer.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return fail(Errc::kIo, "the collector on {} closed without an answer", path);
-    in.append(buffer.data(), static_cast<std::size_t>(n));
-  }
-  codec::JsonLimits limits;
-  limits.bytes_max = std::size_t{64} << 20;
-  TRY_ASSIGN(codec::Node answer, codec::parse_json(in, limits));
-  const codec::Node* ok = answer.find("ok");
-  if (ok != nullptr && ok->bool_value) return answer;
-  Error error{Errc::kIo, "an answer that says neither yes nor why not"};
-  if (const codec::Node* text = answer.find("error")) error.text = text->text;
-  if (const codec::Node* code = answer.find("code")) {
-    for (const Errc known : kCodes) {
-      if (code->text == to_string(known)) error.code = known;
-    }
-  }
-  return Unexpected{std::move(error)};
+  const auto line = exchange(fd.get(), path, codec::print_json(request) + "\n", at_most);
+  if (!line) return Expected<codec::Node>(Unexpected{line.error()});
+  return read_answer(*line);
 }
 
 }  // namespace tocsin::collector

@@ -15,6 +15,7 @@
 #include <functional>
 #include <list>
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace tocsin::collector {
@@ -60,11 +61,14 @@ class AdminServer {
   io::WatchHandle watch_;
 };
 
-/// Asks the running collector and waits for the answer. kNotFound: nobody listens on `path`. An
+/// Asks the running collector and waits for the answer; nothing when nobody listens on `path`. An
 /// answer with "ok": false comes back as its error.
-Expected<codec::Node> call_admin(const std::string& path, const codec::Node& request,
-                                 Duration at_most);
+std::optional<Expected<codec::Node>> call_admin(const std::string& path, const codec::Node& request,
+                                                Duration at_most);
 
 codec::Node admin_error(const Error& error);
+
+/// The answer itself, or the error it carries.
+Expected<codec::Node> read_admin_answer(codec::Node answer);
 
 }  // namespace tocsin::collector

@@ -60,6 +60,24 @@ bool is_agents_endpoint(std::string_view text) {
   return error == std::errc{} && end == port.data() + port.size() && value <= 65535;
 }
 
+void read_egress(codec::MapReader& top, CollectorConfig& config, std::vector<FieldError>& errors) {
+  const codec::Node* node = top.child("egress");
+  if (node == nullptr) return;
+  codec::MapReader reader(*node, "egress", errors);
+  std::string cls = "public";
+  std::vector<std::string> allow;
+  std::vector<std::string> deny;
+  reader.text("class", cls);
+  reader.texts("allow", allow);
+  reader.texts("deny", deny);
+  if (auto policy = EgressPolicy::parse(cls, allow, deny)) {
+    config.egress = *std::move(policy);
+  } else {
+    top.error("egress", policy.error().text);
+  }
+  reader.finish();
+}
+
 /// `log: info`, or a map with level and format.
 void read_log(codec::MapReader& top, CollectorConfig& config, std::vector<FieldError>& errors) {
   const codec::Node* node = top.child("log");
@@ -157,6 +175,7 @@ tl::expected<CollectorConfig, std::vector<std::string>> read_collector_config(
       config.public_url.substr(0, 8) != "https://") {
     top.error("public_url", "expected a URL that begins with http:// or https://");
   }
+  read_egress(top, config, errors);
   read_log(top, config, errors);
   if (const codec::Node* node = top.child("store")) {
     codec::MapReader store(*node, "store", errors);

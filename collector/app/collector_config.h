@@ -7,6 +7,7 @@
 
 #include "common/base/expected.h"
 #include "common/codec/node.h"
+#include "common/model/egress.h"
 
 #include <cstdint>
 #include <functional>
@@ -41,6 +42,9 @@ struct CollectorConfig {
   std::string secrets_dir = "/etc/tocsin/secrets";
   std::string monitors_file;  ///< Empty: none.
   std::string public_url;     ///< How people reach us, without a slash at the end; may be empty.
+  /// Where webhooks may go. The default lets them go anywhere but to a cloud's metadata service:
+  /// destinations are written by the same person as this file.
+  EgressPolicy egress = *EgressPolicy::parse("private", {"0.0.0.0/0", "::/0"}, {});
   std::string log_level = "info";  ///< `log: info`, or `log: {level: info, format: text}`.
   std::string log_format = "text";
 

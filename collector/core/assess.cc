@@ -54,7 +54,7 @@ Assessment fold(const Transition& t, const MonitorTable& monitor, std::int64_t f
     if (it != t.s.incidents.end()) in.failing_from_ms = it->second.row.opened_at.ms();
   }
   const std::int64_t fresh_ms = monitor.fresh.count() / 1000;
-  in.stays.push_back({monitor.rules_since.ms(), monitor.rules_since.ms() + fresh_ms});
+  in.stays.push_back({monitor.afresh_since.ms(), monitor.afresh_since.ms() + fresh_ms});
   if (t.s.settling) in.stays.push_back({t.s.quiet_since.ms(), INT64_MAX});
   for (const SeriesId id : monitor.series) {
     in.voters.push_back(voter_of(t.s, monitor, t.s.at(id)));
@@ -184,6 +184,10 @@ void open_for(Transition& t, MonitorTable& monitor, const Assessment& a) {
   open(t, std::move(fresh));
 }
 
+int majority_of(const MonitorTable& monitor) {
+  return static_cast<int>(monitor.series.size()) / 2 + 1;
+}
+
 /// Opens, resolves or annotates. The state row is written by the caller.
 void judge_incident(Transition& t, MonitorTable& monitor, const Assessment& a, bool late,
                     MonitorStatus before) {
@@ -196,12 +200,21 @@ void judge_incident(Transition& t, MonitorTable& monitor, const Assessment& a, b
   }
   if (!monitor.state.incident) {
     if (!fails(monitor, status) || monitor.hand_resolved) return;
-    const auto heard =
-        std::count_if(monitor.series.begin(), monitor.series.end(), [&](SeriesId id) {
-          const SeriesState& series = t.s.at(id);
-          return series.heard && series.counted != Ballot::kNone;
-        });
-    monitor.owed = late || heard < monitor.k;
+    // Only the live verdict pages: a status that stayed, or that an old result brought back into
+    // the fold, opens nothing while fewer than k regions say so now.
+    int heard = 0;
+    int against = 0;
+    for (const SeriesId id : monitor.series) {
+      const SeriesState& series = t.s.at(id);
+      if (series.counted == Ballot::kNone) continue;
+      if (series.heard) ++heard;
+      const bool degraded =
+          monitor.entry->spec.page_on_degraded && series.counted == Ballot::kDegraded;
+      if (series.counted == Ballot::kDown || degraded) ++against;
+    }
+    const int needed =
+        status == MonitorStatus::kDegraded ? std::min(monitor.k, majority_of(monitor)) : monitor.k;
+    monitor.owed = late || heard < monitor.k || against < needed;
     if (!monitor.owed) open_for(t, monitor, a);
     return;
   }
@@ -241,8 +254,8 @@ MonitorView look(const State& s, std::uint32_t index, WallTime now) {
   return view;
 }
 
-void set_rules_since(Transition& t, MonitorTable& monitor) {
-  const RulesChange change{monitor.id, t.wall()};
+void set_rules_since(Transition& t, MonitorTable& monitor, bool afresh) {
+  const RulesChange change{monitor.id, t.wall(), afresh};
   apply(t.s, change);
   t.journal(encode_change(change));
 }

@@ -124,6 +124,7 @@ Bytes encode_change(const StateChange& change) {
     const auto& rules = std::get<RulesChange>(change);
     out.bytes(rules.monitor.bytes);
     put_time(out, rules.since);
+    out.u8(rules.afresh ? 1 : 0);
   }
   return bytes;
 }
@@ -150,6 +151,7 @@ Expected<StateChange> decode_change(ByteSpan bytes) {
     RulesChange rules;
     rules.monitor.bytes = in.array<16>();
     rules.since = get_time(in);
+    rules.afresh = in.u8() != 0;
     change = rules;
   } else {
     return fail(Errc::kCorrupt, "journal: state change of unknown kind {}", kind);
@@ -184,7 +186,10 @@ void apply(State& state, const StateChange& change) {
   } else {
     const auto& rules = std::get<RulesChange>(change);
     const auto it = state.monitor_by_id.find(rules.monitor);
-    if (it != state.monitor_by_id.end()) state.monitors[it->second].rules_since = rules.since;
+    if (it == state.monitor_by_id.end()) return;
+    MonitorTable& monitor = state.monitors[it->second];
+    monitor.rules_since = rules.since;
+    if (rules.afresh) monitor.afresh_since = rules.since;
   }
 }
 
@@ -206,14 +211,15 @@ Bytes encode_checkpoint(const State& state) {
     s.log.encode(out);
     if (s.failing) encode_result(out, *s.failing);
   }
-  std::map<MonitorId, WallTime> rules;  // In one order, whatever the indexes are.
+  std::map<MonitorId, std::pair<WallTime, WallTime>> rules;  // One order, whatever the indexes are.
   for (const MonitorTable& monitor : state.monitors) {
-    if (monitor.entry != nullptr) rules[monitor.id] = monitor.rules_since;
+    if (monitor.entry != nullptr) rules[monitor.id] = {monitor.rules_since, monitor.afresh_since};
   }
   out.u32(static_cast<std::uint32_t>(rules.size()));
   for (const auto& [id, since] : rules) {
     out.bytes(id.bytes);
-    put_time(out, since);
+    put_time(out, since.first);
+    put_time(out, since.second);
   }
   out.u32(static_cast<std::uint32_t>(state.region_by_key.size()));
   for (const auto& [key, index] : state.region_by_key) {
@@ -265,7 +271,12 @@ Expected<void> decode_checkpoint(ByteSpan bytes, State& state) {
   for (std::uint32_t i = 0; i < monitors && in.ok(); ++i) {
     RulesChange rules;
     rules.monitor.bytes = in.array<16>();
+    const WallTime since = get_time(in);
     rules.since = get_time(in);
+    rules.afresh = true;
+    apply(state, rules);
+    rules.since = since;
+    rules.afresh = false;
     apply(state, rules);
   }
   const std::uint32_t regions = in.u32();

@@ -41,6 +41,7 @@ struct RegionChange {
 struct RulesChange {
   MonitorId monitor;
   WallTime since;
+  bool afresh = false;  ///< Votes were emptied, or the electorate is another one.
 
   friend bool operator==(const RulesChange&, const RulesChange&) = default;
 };

@@ -121,12 +121,12 @@ void sync_monitor(Transition& t, std::uint32_t index, const MonitorEntry* before
     }
   }
 
-  const bool other_rules = before == nullptr || !same_rev || pause_turned || other_electorate ||
-                           !(rule_before == monitor.rule) ||
+  const bool afresh = before == nullptr || !same_rev || pause_turned || other_electorate;
+  const bool other_rules = afresh || !(rule_before == monitor.rule) ||
                            !(before->spec.quorum == spec.quorum) ||
                            before->spec.page_on_degraded != spec.page_on_degraded;
   if (!other_rules) return;
-  set_rules_since(t, monitor);
+  set_rules_since(t, monitor, afresh);
   if (before == nullptr || pause_turned) {
     const MonitorStatus was = monitor.state.status;
     monitor.state.monitor = monitor.id;

@@ -73,8 +73,12 @@ std::vector<VerdictPoint> fold_history(const FoldInput& in) {
     const MonitorStatus status = decide(tally, failing);
     if (status == MonitorStatus::kUnknown) {
       const std::int64_t judged = std::min(t, in.now_ms);
+      // While the collector settles (no end yet) silence is not judged, but a region that says down
+      // is not silent: up does not stay against it.
+      const bool contradicted = tally.down > 0 && held.status != MonitorStatus::kDown;
       const bool stays = std::any_of(in.stays.begin(), in.stays.end(), [&](const Stay& stay) {
-        return judged >= stay.from_ms && judged < stay.to_ms;
+        const bool settling = stay.to_ms == INT64_MAX;
+        return judged >= stay.from_ms && judged < stay.to_ms && !(settling && contradicted);
       });
       if (stays) continue;
     }

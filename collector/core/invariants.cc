@@ -51,11 +51,11 @@ void check_monitors(const State& s, Broken& b) {
       b.expect(series.log.stretches().size() <= SampleLog::kStretchesMax,
                "INV-18: {}: {} stretches", key, series.log.stretches().size());
     }
-    // INV-7: only votes make a monitor up. (While the rules are new or the collector settles, the old
-    // status stays whatever the votes say, so the verdict is looked at and not the ballots of now.)
+    // INV-7: only votes make a monitor up. (While the rules are new or the collector settles, the
+    // old status stays whatever the votes say, so the verdict is looked at and not the ballots of
+    // now.)
     if (!monitor.kept.empty() && monitor.kept.back().row.status == MonitorStatus::kUp) {
       b.expect(monitor.kept.back().row.up > 0, "INV-7: {} is up and no region says so", key);
-    } is up and no region says so", key);
     }
     b.expect(monitor.kept.size() <= MonitorTable::kKeptMax, "INV-18: {}: {} kept verdicts", key,
              monitor.kept.size());

@@ -63,7 +63,8 @@ struct MonitorTable {
   MonitorStateRow state;
   std::deque<KeptVerdict> kept;  ///< Not replaced, oldest first.
   std::uint64_t last_seq = 0;
-  WallTime rules_since;  ///< History is never rewritten before: the votes counted otherwise then.
+  WallTime rules_since;   ///< History is never rewritten before: the votes counted otherwise then.
+  WallTime afresh_since;  ///< The votes were empty then: a Stay begins (H3).
   // Derived from the entry.
   RunRule rule;
   Duration fresh{0};

@@ -83,8 +83,8 @@ void assess(Transition& t, std::uint32_t monitor, std::int64_t from_ms, bool lat
 
 MonitorView look(const State& state, std::uint32_t monitor, WallTime now);
 
-/// Its votes count from now on by other rules.
-void set_rules_since(Transition& t, MonitorTable& monitor);
+/// Its votes count from now on by other rules; `afresh`: there are none yet, or of other regions.
+void set_rules_since(Transition& t, MonitorTable& monitor, bool afresh);
 
 // --- incidents.cc ---
 

@@ -205,9 +205,8 @@ void Gate::message(Connection& from, const Bytes& body, const std::string& addre
       refuse(from.routing_id, RefusalCode::kVersion, version_advice(hello->protocol), out);
       return;
     }
-    if (from.has_session()) {
-      out.events.emplace_back(AgentLeft{*agent, from.session, false, "said hello again"});
-    }
+    // A second Hello on the same connection takes the place of the first without an AgentLeft: when
+    // two processes share one key and take the session from each other, neither has left (clones).
     const SessionId session = sessions_.begin(from);
     out.events.emplace_back(AgentHello{*agent, session, std::move(*hello)});
     return;

@@ -29,6 +29,9 @@ constexpr std::size_t kMessagesPerTurn = 64;
 constexpr Duration kRetryEngine = std::chrono::milliseconds{2};
 constexpr Duration kWaitMax = std::chrono::seconds{1};
 constexpr Duration kSelfTestFor = std::chrono::seconds{5};
+/// A connection that has ended still has messages in ZeroMQ's queue (a Goodbye, say). They are read
+/// first; under load that takes at most this long.
+constexpr Duration kEndedMax = std::chrono::seconds{1};
 constexpr Duration kLogEvery = std::chrono::minutes{1};
 
 std::string user_of(const std::variant<Principal, Rejection>& found) {
@@ -59,7 +62,9 @@ struct Ingest::Impl {
   void answer_zap();
   void take_events();
   void take_orders();
-  void take_messages();
+  bool take_messages();
+  void finish_ended(bool drained);
+  void finish(int fd);
   void cut_doomed();
   bool hand_over();
   void handle(LinkMessage message);
@@ -80,6 +85,7 @@ struct Ingest::Impl {
   AllowList allow;
   Gate gate;
   std::deque<EngineInput> for_engine;  ///< Not empty: the engine was full, we do not read.
+  std::map<int, MonoTime> ended;       ///< Descriptors whose connections have ended, and when.
   std::map<int, MonoTime> doomed;      ///< Descriptors to shut down, and when.
   log::RateLimit log_limit{kLogEvery};
 
@@ -201,7 +207,7 @@ void Ingest::Impl::loop() {
     take_events();
     take_orders();
     if (stopping.closed()) return;
-    if (hand_over() && reading) take_messages();
+    finish_ended(!reading || (hand_over() && take_messages()));
     cut_doomed();
     counters.connections = gate.connections();
   }
@@ -210,7 +216,7 @@ void Ingest::Impl::loop() {
 void Ingest::Impl::wait() {
   const Now now = ports.clock.now();
   Duration at_most = kWaitMax;
-  if (!for_engine.empty()) at_most = kRetryEngine;
+  if (!for_engine.empty() || !ended.empty()) at_most = kRetryEngine;
   for (const auto& [fd, due] : doomed) at_most = std::min(at_most, due - now.mono);
   std::array<io::ZmqWaitItem, 5> items{};
   items[0].socket = zap.get();
@@ -265,14 +271,12 @@ void Ingest::Impl::take_events() {
     switch (event->kind) {
       case Kind::kAccepted:
         ++counters.accepted;
+        finish(event->value);  // The kernel gives a descriptor out again.
         break;
       case Kind::kDisconnected:
         ++counters.disconnected;
         doomed.erase(event->value);
-        carry_out(gate.disconnected(event->value,
-                                    "the connection ended; if this repeats right after a send, the "
-                                    "message is above 512 KiB and is cut off: update the agent"),
-                  event->endpoint);
+        ended.emplace(event->value, ports.clock.now().mono);
         break;
       case Kind::kHandshakeFailed:
         reject(Rejection::kHandshake, "", event->endpoint,
@@ -307,14 +311,15 @@ void Ingest::Impl::take_orders() {
   }
 }
 
-void Ingest::Impl::take_messages() {
+/// True when nothing is left to read.
+bool Ingest::Impl::take_messages() {
   for (std::size_t i = 0; i < kMessagesPerTurn && for_engine.empty(); ++i) {
     auto received = router->receive();
     if (!received) {
       log::error("receiving from agents failed", {{"error", received.error()}});
-      return;
+      return false;
     }
-    if (!*received) return;
+    if (!*received) return true;
     io::ZmqMessage& message = **received;
     if (message.parts.empty()) continue;
     LinkMessage link;
@@ -326,12 +331,31 @@ void Ingest::Impl::take_messages() {
     link.fd = message.source_fd;
     handle(std::move(link));
   }
+  return false;
+}
+
+void Ingest::Impl::finish_ended(bool drained) {
+  if (ended.empty()) return;
+  const MonoTime now = ports.clock.now().mono;
+  std::vector<int> over;
+  for (const auto& [fd, since] : ended) {
+    if (drained || now - since >= kEndedMax) over.push_back(fd);
+  }
+  for (const int fd : over) finish(fd);
+}
+
+void Ingest::Impl::finish(int fd) {
+  if (ended.erase(fd) == 0) return;
+  carry_out(gate.disconnected(fd,
+                              "the connection ended; if this repeats right after a send, the "
+                              "message is above 512 KiB and is cut off: update the agent"),
+            "");
 }
 
 void Ingest::Impl::handle(LinkMessage message) {
   ++counters.messages;
-  // The kernel reuses descriptors: the end of the last connection on this one must be known before
-  // the first message of the next one counts.
+  // The end of the last connection on this descriptor must be known before the first message of the
+  // next one counts.
   if (!gate.knows(message.routing_id, message.fd)) take_events();
   const std::string address = message.address;
   carry_out(gate.receive(std::move(message), ports.clock.now()), address);

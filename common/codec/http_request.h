@@ -17,10 +17,10 @@
 //  HR4 After a refusal the connection is of no use: where the next request starts is not known.
 // Rationale
 //  HR1 A proxy in front and a server behind it that disagree about where a request ends let one
-//      user's bytes become another user's request (RFC 9112 section 11.2). llhttp is lenient in the
-//      head by design, so it would need all these checks before it; with them there is nothing
-//      left for it to do. It is the oracle of the fuzz target instead: what passes here, llhttp
-//      must read alike or refuse.
+//      user's bytes become another user's request (RFC 9112 section 11.2). llhttp, even compiled
+//      strictly, folds headers and leaves Host and the path to its caller; with the checks that
+//      this needs there is nothing left for it to do (ADR 12). It is the oracle of the fuzz target
+//      instead: what passes here, llhttp must read alike or refuse.
 
 #include "common/model/monitor_spec.h"
 

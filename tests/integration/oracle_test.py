@@ -69,12 +69,12 @@ class Loss(unittest.TestCase):
 class Protobuf(unittest.TestCase):
     def test_a_result_is_read_with_its_attempts(self):
         phases = bytes([0x10, 150, 1, 0x38, 200, 1])  # connect_us 150, total_us 200.
-        attempt = bytes([0x10, 200, 1]) + b"\x22\x03abc" + bytes([0x2a, len(phases)]) + phases
+        attempt = bytes([0x10, 3, 0x18, 201, 1]) + b"\x22\x03abc" + bytes([0x2a, len(phases)]) + phases
         result = (bytes([0x08, 7, 0x58, 200, 1]) + b"\x39" + (5).to_bytes(8, "little")
                   + bytes([0x72, len(attempt)]) + attempt)
         got = truth.decode_result(result)
         self.assertEqual((got.series, got.reason, len(got.attempts)), (7, "connect.refused", 1))
-        self.assertEqual(got.attempts[0].detail, "abc")
+        self.assertEqual((got.attempts[0].reason, got.attempts[0].detail), ("connect.timeout", "abc"))
         self.assertEqual(dict(got.attempts[0].phases_us)["connect"], 150)
         self.assertEqual(dict(got.attempts[0].phases_us)["total"], 200)
 

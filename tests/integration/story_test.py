@@ -39,7 +39,7 @@ class Story(unittest.TestCase):
         self.assertEqual({v.region: v.outcome for v in votes}, {"eu-west": "down", "us-east": "down"})
         evidence = world.truth().evidence(incidents[0].id)
         self.assertEqual({e.reason for e in evidence}, {"connect.refused"})
-        self.assertTrue(all(e.attempts >= 1 for e in evidence))
+        self.assertTrue(all(e.attempts for e in evidence))
 
         world.target.set(targets.UP)
         until("the resolve", lambda: len(world.receiver.calls) >= 2, 30)
@@ -54,18 +54,19 @@ class Story(unittest.TestCase):
 
     def test_one_region_alone_does_not_open_an_incident(self):
         with World(ARGS.build) as world:
-            until("the page says up",
-                  lambda: world.status()["groups"][0]["components"][0]["status"] == "up", 30)
+            world.wait_first_results()
             # The second region's agent is gone: its newest vote expires, and what the first one sees is
             # no quorum of two.
             world.agents["agent-2"].program.kill()
             world.target.set(targets.ERROR)
             until("the first region saw the failure",
                   lambda: any(r.outcome == "down" for r in world.truth().stored()), 20)
+            # After its start the collector judges nobody silent for 90 s; then the vote has expired.
             until("the status is unknown",
-                  lambda: world.status()["groups"][0]["components"][0]["status"] == "unknown", 40)
+                  lambda: world.status()["groups"][0]["components"][0]["status"] == "unknown", 90 + 40)
             self.assertEqual([i for i in world.truth().incidents() if i.kind == "monitor"], [])
-            self.assertEqual(world.receiver.calls, [])
+            self.assertEqual([c for c in world.receiver.calls
+                              if c.json["data"]["incident"]["kind"] == "monitor"], [])
 
     def test_a_second_start_of_everything_goes_on_where_it_was(self):
         with World(ARGS.build) as world:

@@ -81,7 +81,7 @@ def decode_result(data: bytes) -> Evidence:
     for raw in f.get(14, []):
         a = fields(raw)
         p = fields(a[5][0]) if 5 in a else {}
-        attempts.append(Attempt(reasons()[a.get(2, [0])[0]], a.get(4, [b""])[0].decode(),
+        attempts.append(Attempt(reasons()[a.get(3, [0])[0]], a.get(4, [b""])[0].decode(),
                                 tuple((name, p.get(n, [0])[0]) for n, name in enumerate(PHASES, 1))))
     return Evidence(f.get(1, [0])[0], reasons()[f.get(11, [0])[0]], tuple(attempts))
 

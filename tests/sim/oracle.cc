@@ -310,7 +310,8 @@ void Oracle::finish() {
     const auto row = state.series.find(series);
     for (const std::uint32_t tick : ticks) {
       // The newest may still be on their way.
-      if (row != state.series.end() && row->second.grid.slot(tick) > world_.truth() - 1min) continue;
+      if (row != state.series.end() && row->second.grid.slot(tick) > world_.truth() - 1min)
+        continue;
       const bool stored =
           results != state.results.end() && results->second->contains({tick, false});
       if (stored) continue;

@@ -75,7 +75,7 @@ class AdminTest : public ::testing::Test {
   Expected<Node> call(const Node& request) {
     Expected<Node> answer = fail(Errc::kTimeout, "not called");
     std::thread client([&] {
-      answer = call_admin(path(), request, kDeadline);
+      answer = call_admin(path(), request, kDeadline).value();
       loop.stop();
     });
     loop.run();
@@ -100,7 +100,7 @@ TEST_F(AdminTest, TheSocketIsItsOwnersOnlyAndGoesWithTheServer) {
   EXPECT_EQ(info.st_mode & 0777, 0600U);
   server.reset();
   EXPECT_FALSE(fs::exists(path()));
-  EXPECT_EQ(call_admin(path(), Node::map(), kDeadline).error().code, Errc::kNotFound);
+  EXPECT_FALSE(call_admin(path(), Node::map(), kDeadline)) << "nobody listens";
 }
 
 TEST_F(AdminTest, EnrollStoresThePublicHalfAndPrintsABundleWithTheSecretOne) {

@@ -1,5 +1,6 @@
 #include "collector/channels/outbox_runner.h"
 
+#include "collector/channels/outbox_metrics.h"
 #include "collector/store/memory_store.h"
 #include "tests/support/loopback_client.h"
 #include "tests/unit/collector/channels/sample.h"
@@ -365,6 +366,17 @@ TEST_F(OutboxRunnerTest, DrainsByEndingWhatIsUnderWay) {
   finish(Kind::kAccepted);
   EXPECT_TRUE(runner->idle());
   EXPECT_EQ(outbox.recorded.at(0).outcome, DeliveryOutcome::kSent);
+}
+
+TEST_F(OutboxRunnerTest, ItsCountsAreMetrics) {
+  add(row(1));
+  clock.advance(2s);
+  finish(Kind::kAccepted);
+  io::Metrics metrics;
+  publish_outbox_stats(metrics, runner->stats());
+  const std::string text = metrics.text();
+  EXPECT_NE(text.find("tocsin_outbox_deliveries_total{outcome=\"sent\"} 1\n"), std::string::npos);
+  EXPECT_NE(text.find("tocsin_outbox_lag_seconds 2\n"), std::string::npos) << text;
 }
 
 TEST(CircuitBreaker, OpensAfterFiveDoublesItsHoldAndClosesOnAnAnswer) {

@@ -246,15 +246,14 @@ TEST(Gate, AfterGoodbyeTheEndOfTheConnectionIsNoNews) {
   EXPECT_TRUE(gate.disconnected(peer.fd, "gone").events.empty());
 }
 
-TEST(Gate, HelloTwiceEndsTheFirstSession) {
+TEST(Gate, HelloTwiceTakesTheFirstSessionsPlaceWithoutADeparture) {
   Gate gate = a_gate();
   Peer peer{gate};
   const SessionId first = event_as<AgentHello>(peer.say(Hello{}))->session;
   const auto out = peer.say(Hello{});
-  ASSERT_NE(event_as<AgentLeft>(out, 0), nullptr);
-  EXPECT_EQ(event_as<AgentLeft>(out, 0)->session, first);
-  ASSERT_NE(event_as<AgentHello>(out, 1), nullptr);
-  EXPECT_NE(event_as<AgentHello>(out, 1)->session, first);
+  // An AgentLeft here would make two processes that share a key look like one that restarts.
+  ASSERT_NE(event_as<AgentHello>(out, 0), nullptr);
+  EXPECT_NE(event_as<AgentHello>(out, 0)->session, first);
   EXPECT_EQ(gate.route(first), std::nullopt);
 }
 

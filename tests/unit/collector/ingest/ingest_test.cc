@@ -394,6 +394,37 @@ TEST_F(IngestTest, TheEndOfAConnectionIsToldToTheEngine) {
   EXPECT_FALSE(left.goodbye);
 }
 
+TEST_F(IngestTest, AGoodbyeIsHeardAlthoughTheConnectionEndsRightAfterIt) {
+  const auto text = [](void* socket, int option, const std::string& value) {
+    EXPECT_EQ(zmq_setsockopt(socket, option, value.data(), value.size()), 0);
+  };
+  const auto say = [](void* socket, const AgentMessage& message) {
+    const Bytes head = wire::encode_head(wire::PartKind::kAgent);
+    const Bytes body = wire::encode(message);
+    EXPECT_GE(zmq_send(socket, head.data(), head.size(), ZMQ_SNDMORE), 0);
+    EXPECT_GE(zmq_send(socket, body.data(), body.size(), 0), 0);
+  };
+  for (int i = 0; i < 30; ++i) {
+    // Our own sockets never linger; this one sends everything before it closes.
+    void* raw_context = zmq_ctx_new();
+    void* socket = zmq_socket(raw_context, ZMQ_DEALER);
+    text(socket, ZMQ_ROUTING_ID, fmt::format("agent-{}", i));
+    text(socket, ZMQ_CURVE_SERVERKEY, server.public_key);
+    text(socket, ZMQ_CURVE_PUBLICKEY, agent_keys.public_key);
+    text(socket, ZMQ_CURVE_SECRETKEY, agent_keys.secret_key.reveal());
+    ASSERT_EQ(zmq_connect(socket, ingest->endpoint().c_str()), 0);
+    say(socket, Hello{});
+    engine.expect<AgentHello>();
+    // Nothing that is answered: a close with unread bytes would reset the connection.
+    for (std::uint64_t j = 0; j < 5; ++j) say(socket, ConfigApplied{j});
+    say(socket, Goodbye{"upgrade"});
+    zmq_close(socket);
+    zmq_ctx_term(raw_context);
+    EXPECT_TRUE(engine.expect<AgentLeft>().goodbye);
+  }
+  EXPECT_EQ(rejected(Rejection::kNoSession), 0U);
+}
+
 TEST_F(IngestTest, WhenTheEngineIsFullNothingIsReadAndNothingIsLost) {
   SessionId session{};
   RawAgent agent = greeted(session);

@@ -1,0 +1,432 @@
+#include "collector/app/collector.h"
+
+#include "collector/api/engine_metrics.h"
+#include "collector/api/public_api.h"
+#include "collector/api/router.h"
+#include "collector/app/admin_commands.h"
+#include "collector/app/admin_socket.h"
+#include "collector/app/collector_metrics.h"
+#include "collector/app/heart.h"
+#include "collector/app/monitors_file.h"
+#include "collector/app/query_thread.h"
+#include "collector/app/state_dir.h"
+#include "collector/channels/outbox_runner.h"
+#include "collector/channels/webhook.h"
+#include "collector/engine/store_outbox.h"
+#include "collector/ingest/ingest.h"
+#include "collector/ports/view_source.h"
+#include "collector/status/pages.h"
+#include "collector/store/sqlite_store.h"
+#include "common/base/rng.h"
+#include "common/io/build_info.h"
+#include "common/io/http_client.h"
+#include "common/io/http_server.h"
+#include "common/io/log.h"
+#include "common/io/metrics.h"
+#include "common/io/random.h"
+#include "common/io/sd_notify.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstring>
+#include <filesystem>
+
+namespace tocsin::collector {
+namespace {
+
+constexpr Duration kLookEvery = std::chrono::seconds{1};
+constexpr Duration kDrainHttp = std::chrono::seconds{5};
+constexpr Duration kDrainAll = std::chrono::seconds{25};  ///< Above OutboxRunner::kSendDeadline.
+constexpr Duration kDrainLook = std::chrono::milliseconds{20};
+constexpr Duration kRetryReload = std::chrono::milliseconds{200};
+
+std::string hostname() {
+  std::array<char, 256> name{};
+  if (::gethostname(name.data(), name.size() - 1) != 0) return "localhost";
+  return name.data();
+}
+
+std::uint64_t random_seed() {
+  std::array<std::uint8_t, 8> bytes{};
+  io::fill_random(bytes);
+  std::uint64_t seed = 0;
+  std::memcpy(&seed, bytes.data(), sizeof seed);
+  return seed;
+}
+
+StartError start_error_at(const CollectorConfig& config, std::string_view key, const Error& error) {
+  return {Exit::kFailure, {fmt::format("{}: {}: {}", config.where(key), key, error.text)}};
+}
+
+}  // namespace
+
+StartError start_error(Error error) {
+  return {error.code == Errc::kUnavailable ? Exit::kTemporary : Exit::kFailure,
+          {std::move(error.text)}};
+}
+
+struct Collector::Impl {
+  Impl(const CollectorConfig& config_in, io::EventLoop& loop_in)
+      : config(config_in),
+        loop(loop_in) {}
+
+  // --- start, in this order ---
+  Started<void> open_heart();
+  Started<void> apply_monitors();
+  Started<void> open_ingest();
+  Started<void> open_outbox();
+  Started<void> open_queries();
+  Started<void> open_http();
+  Started<void> open_admin();
+  void look();
+
+  // --- later ---
+  void take_view(std::shared_ptr<const EngineView> view, const EngineStats& stats);
+  std::string metrics_text();
+  void reload();
+  void apply(std::shared_ptr<const MonitorsFile> file);
+  void drain(std::function<void()> done);
+  void look_at_drain();
+
+  const CollectorConfig config;
+  io::EventLoop& loop;
+  io::CurveKeyPair keys;
+  LinkBox orders;
+  ViewHolder views;
+  io::Metrics metrics;
+  Rng rng{random_seed()};
+
+  std::unique_ptr<Heart> heart;
+  std::unique_ptr<StoreOutbox> outbox;
+  std::unique_ptr<io::HttpClient> client;
+  std::unique_ptr<WebhookChannel> webhook;
+  std::unique_ptr<OutboxRunner> runner;
+  WatchedClock ingest_clock{"zmq"};
+  std::unique_ptr<Ingest> ingest;
+  WatchedClock query_clock{"query"};
+  std::unique_ptr<QueryThread> queries;
+  std::unique_ptr<status::StatusPages> pages;
+  Router router;
+  std::unique_ptr<io::HttpServer> http;
+  std::unique_ptr<AdminCommands> commands;
+  std::unique_ptr<AdminServer> admin;
+  io::TimerHandle look_timer;
+  io::TimerHandle reload_timer;
+
+  std::uint64_t monitors_of = UINT64_MAX;  ///< config_version that `queries` was told of.
+  MonoTime view_at;
+  std::optional<MonoTime> drain_until;
+  std::function<void()> drained;
+  bool http_drained = false;
+};
+
+// --- start ---
+
+Started<std::unique_ptr<Collector>> Collector::start(const CollectorConfig& config,
+                                                     io::EventLoop& loop) {
+  auto impl = std::make_unique<Impl>(config, loop);
+  for (const auto step :
+       {&Impl::open_heart, &Impl::apply_monitors, &Impl::open_ingest, &Impl::open_outbox,
+        &Impl::open_queries, &Impl::open_http, &Impl::open_admin}) {
+    if (auto done = (impl.get()->*step)(); !done) return tl::unexpected(done.error());
+  }
+  impl->look();
+  log::info("the collector serves",
+            {{"version", io::version()},
+             {"http", config.listen.host + ":" + std::to_string(impl->http->port())},
+             {"agents", impl->ingest->endpoint()},
+             {"state_dir", config.state_dir}});
+  return std::unique_ptr<Collector>(new Collector(std::move(impl)));
+}
+
+Collector::Collector(std::unique_ptr<Impl> impl)
+    : impl_(std::move(impl)) {}
+
+Collector::~Collector() = default;
+
+void Collector::reload() { impl_->reload(); }
+
+void Collector::drain(std::function<void()> done) { impl_->drain(std::move(done)); }
+
+Started<void> Collector::Impl::open_heart() {
+  if (auto made = make_state_dir(config.state_dir); !made) {
+    return tl::unexpected(start_error_at(config, "state_dir", made.error()));
+  }
+  auto loaded = load_keys(config.public_key_path(), config.secret_key_path());
+  if (!loaded) return tl::unexpected(StartError{Exit::kFailure, {loaded.error().text}});
+  keys = *std::move(loaded);
+
+  Heart::Ports ports{orders,
+                     [this](std::shared_ptr<const EngineView> view, const EngineStats& stats) {
+                       loop.post([this, view = std::move(view), stats] { take_view(view, stats); });
+                     },
+                     [this] {
+                       loop.post([this] {
+                         if (runner) runner->wake();
+                       });
+                     }};
+  auto opened = Heart::open(config, std::move(ports));
+  if (!opened) return tl::unexpected(opened.error());
+  heart = *std::move(opened);
+  loop.run_once(Duration{0});  // The first view was posted.
+  return {};
+}
+
+Started<void> Collector::Impl::apply_monitors() {
+  const auto errors = heart->apply_monitors(config, loop.now().wall);
+  if (errors.empty()) return {};
+  // What was applied before still stands in the store: better to watch that than nothing.
+  if (views.view() == nullptr || views.view()->monitors.empty()) {
+    return tl::unexpected(StartError{Exit::kConfig, errors});
+  }
+  for (const std::string& line : errors) {
+    log::error("the monitors file has an error, so the monitors stay as they were",
+               {{"error", line}});
+  }
+  return {};
+}
+
+Started<void> Collector::Impl::open_ingest() {
+  auto started = Ingest::start({config.agents, keys}, {heart->engine(), orders, ingest_clock});
+  if (!started) return tl::unexpected(start_error_at(config, "agents", started.error()));
+  ingest = *std::move(started);
+  return {};
+}
+
+Started<void> Collector::Impl::open_outbox() {
+  outbox = std::make_unique<StoreOutbox>(heart->store(), loop);
+  io::HttpClient::Options options;
+  options.egress = config.egress;
+  options.user_agent = fmt::format("tocsin-collector/{}", io::version());
+  auto opened = io::HttpClient::open(loop, options);
+  if (!opened) return tl::unexpected(start_error(opened.error()));
+  client = *std::move(opened);
+  WebhookChannel::Options webhook_options;
+  webhook_options.secrets_dir = config.secrets_dir;
+  webhook_options.source =
+      config.public_url.empty() ? fmt::format("tocsin://{}", hostname()) : config.public_url;
+  webhook = std::make_unique<WebhookChannel>(loop, *client, webhook_options);
+  runner = std::make_unique<OutboxRunner>(
+      loop, rng, *outbox, std::map<ChannelType, Channel*>{{ChannelType::kWebhook, webhook.get()}});
+  runner->wake();
+  return {};
+}
+
+Started<void> Collector::Impl::open_queries() {
+  auto reader = heart->open_reader(config);
+  if (!reader) return tl::unexpected(reader.error());
+  auto maintain = heart->open_maintenance(config);
+  if (!maintain) return tl::unexpected(maintain.error());
+  queries = std::make_unique<QueryThread>(QueryThread::Ports{
+      *std::move(reader), *std::move(maintain),
+      [this](std::shared_ptr<const UptimeTable> table) {
+        loop.post([this, table = std::move(table)] { views.publish_uptime(table); });
+      },
+      query_clock});
+  return {};
+}
+
+Started<void> Collector::Impl::open_http() {
+  io::publish_build_info(metrics);
+  pages = std::make_unique<status::StatusPages>(loop.clock(), views);
+  add_public_routes(router, {views, *pages, [this] { return metrics_text(); }});
+  io::HttpServerOptions options;
+  options.listen = config.listen.str();
+  auto opened = io::HttpServer::open(
+      loop, options, [this](const codec::HttpRequest& request, io::HttpResponder responder) {
+        router.route(request, std::move(responder));
+      });
+  if (!opened) return tl::unexpected(start_error_at(config, "listen", opened.error()));
+  http = *std::move(opened);
+  return {};
+}
+
+Started<void> Collector::Impl::open_admin() {
+  commands = std::make_unique<AdminCommands>(
+      AdminCommands::Ports{heart->engine(), loop, [this] { return views.view(); }, keys.public_key,
+                           ingest->endpoint(), hostname()});
+  auto opened = AdminServer::open(
+      loop, config.admin_socket_path(),
+      [this](const codec::Node& request, const std::string& actor, AdminServer::Answer answer) {
+        commands->handle(request, actor, std::move(answer));
+      });
+  if (!opened) return tl::unexpected(start_error(opened.error()));
+  admin = *std::move(opened);
+  return {};
+}
+
+// --- running ---
+
+void Collector::Impl::take_view(std::shared_ptr<const EngineView> view, const EngineStats& stats) {
+  if (queries && view->config_version != monitors_of) {
+    monitors_of = view->config_version;
+    std::vector<MonitorId> ids;
+    for (const MonitorView& monitor : view->monitors) ids.push_back(monitor.entry.spec.id);
+    queries->set_monitors(std::move(ids));
+  }
+  view_at = loop.now().mono;
+  views.publish(std::move(view), stats);
+}
+
+/// Once a second: what /readyz says, and whether systemd may believe that we live.
+void Collector::Impl::look() {
+  const EngineThreadStats stats = heart->engine().stats();
+  const bool fresh = loop.now().mono - view_at < kStaleAfter;
+  views.set_ready({"store", stats.storing,
+                   stats.storing ? "" : "what is decided cannot be stored; see the log"});
+  views.set_ready({"engine", fresh, fresh ? "" : "the engine has not answered for a minute"});
+  views.set_ready({"ingest", !drain_until, drain_until ? "stopping" : ""});
+  // A store that does not work is no reason for a restart: that would not help.
+  if ((fresh || !stats.storing) && io::sd_watchdog()) {
+    if (const auto told = io::sd_notify("WATCHDOG=1"); !told) {
+      log::warning("the service manager was not told", {{"error", told.error()}});
+    }
+  }
+  look_timer = loop.after(std::min(kLookEvery, io::sd_watchdog().value_or(kLookEvery) / 2),
+                          [this] { look(); });
+}
+
+std::string Collector::Impl::metrics_text() {
+  publish_engine_stats(metrics, views.stats());
+  publish_http_stats(metrics, http->stats());
+  publish_ingest_stats(metrics, ingest->stats());
+  publish_thread_stats(metrics, heart->engine().stats());
+  publish_outbox_stats(metrics, runner->stats());
+  if (const auto view = views.view()) publish_agents(metrics, *view);
+  return metrics.text();
+}
+
+void Collector::Impl::reload() {
+  if (config.monitors_file.empty() || drain_until) return;
+  auto file = read_monitors_file(config.monitors_file, loop.now().wall);
+  if (!file) {
+    for (const std::string& line : file.error()) {
+      log::error("the monitors file has an error, so nothing changes", {{"error", line}});
+    }
+    return;
+  }
+  // Shared with the answer, which needs the marks.
+  apply(std::make_shared<const MonitorsFile>(*std::move(file)));
+}
+
+void Collector::Impl::apply(std::shared_ptr<const MonitorsFile> file) {
+  EngineInput input{
+      apply_event(*file), [this, file](Reply reply) {
+        loop.post([file, reply = std::move(reply)] {
+          const auto errors = reply_errors(*file, reply);
+          for (const std::string& line : errors) {
+            log::error("the monitors file has an error, so nothing changes", {{"error", line}});
+          }
+          if (!errors.empty()) return;
+          log_changes(reply);
+          log::info("the monitors file was read",
+                    {{"file", file->path}, {"changes", reply.changes.size()}});
+        });
+      }};
+  if (heart->engine().push(std::move(input))) return;
+  reload_timer = loop.after(kRetryReload, [this, file] { apply(file); });
+}
+
+// --- the end ---
+
+void Collector::Impl::drain(std::function<void()> done) {
+  if (drain_until) return;
+  log::info("the collector stops", {{"do", "nothing; agents keep what comes until it is back"}});
+  drained = std::move(done);
+  drain_until = loop.now().mono + kDrainAll;
+  admin.reset();
+  reload_timer.reset();
+  ingest->stop_reading();
+  runner->drain();
+  http->drain(kDrainHttp, [this] { http_drained = true; });
+  look_at_drain();
+}
+
+void Collector::Impl::look_at_drain() {
+  const bool ready = http_drained && runner->idle();
+  if (!ready && loop.now().mono < *drain_until) {
+    look_timer = loop.after(kDrainLook, [this] { look_at_drain(); });
+    return;
+  }
+  look_timer.reset();
+  heart->engine().stop();  // What it lets out still reaches the agents: ingest is there.
+  ingest.reset();
+  queries.reset();
+  log::info("the collector has stopped");
+  drained();
+}
+
+// --- without a daemon ---
+
+namespace {
+
+/// Nobody is connected.
+class NoLink final : public LinkSink {
+ public:
+  [[nodiscard]] bool push(std::vector<LinkOrder>&& orders) override {
+    orders.clear();
+    return true;
+  }
+};
+
+}  // namespace
+
+Started<codec::Node> ask_offline(const CollectorConfig& config, const codec::Node& request) {
+  const auto keys = load_keys(config.public_key_path(), config.secret_key_path());
+  if (!keys) return tl::unexpected(StartError{Exit::kFailure, {keys.error().text}});
+  WatchedClock clock("net");
+  io::EventLoop loop(clock);
+  std::shared_ptr<const EngineView> view;
+  NoLink link;
+  auto heart = Heart::open(
+      config, {link,
+               [&loop, &view](std::shared_ptr<const EngineView> newest, const EngineStats&) {
+                 loop.post([&view, newest = std::move(newest)] { view = newest; });
+               },
+               {}});
+  if (!heart) return tl::unexpected(heart.error());
+  const auto errors = (*heart)->apply_monitors(config, loop.now().wall);
+  if (!errors.empty()) return tl::unexpected(StartError{Exit::kConfig, errors});
+  loop.run_once(Duration{0});
+
+  AdminCommands commands({(*heart)->engine(), loop, [&view] { return view; }, keys->public_key,
+                          config.agents, hostname()});
+  codec::Node answer;
+  commands.handle(request, fmt::format("command line uid {}", ::getuid()),
+                  [&loop, &answer](const codec::Node& node) {
+                    answer = node;
+                    loop.stop();
+                  });
+  loop.run();
+  (*heart)->engine().stop();
+  return answer;
+}
+
+Started<std::vector<std::string>> initialise(const CollectorConfig& config) {
+  std::vector<std::string> lines;
+  if (auto made = make_state_dir(config.state_dir); !made) {
+    return tl::unexpected(start_error_at(config, "state_dir", made.error()));
+  }
+  if (std::filesystem::exists(config.public_key_path())) {
+    const auto keys = load_keys(config.public_key_path(), config.secret_key_path());
+    if (!keys) return tl::unexpected(StartError{Exit::kFailure, {keys.error().text}});
+    lines.push_back(fmt::format("kept the keys in {}", config.state_dir));
+  } else {
+    const auto keys = make_keys(config.public_key_path(), config.secret_key_path());
+    if (!keys) return tl::unexpected(start_error(keys.error()));
+    lines.push_back(
+        fmt::format("made {} and {}", config.public_key_path(), config.secret_key_path()));
+  }
+  if (config.store == StoreType::kSqlite) {
+    SqliteStore::Options options;
+    options.directory = config.state_dir;
+    auto store = SqliteStore::open(options);
+    if (!store) return tl::unexpected(start_error(store.error()));
+    lines.push_back(fmt::format("the database {}/{} is ready", config.state_dir, kSqliteFile));
+  }
+  return lines;
+}
+
+}  // namespace tocsin::collector

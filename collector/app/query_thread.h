@@ -1,0 +1,54 @@
+#pragma once
+// Question answered here: who reads the store for pages, and who keeps its file tidy?
+//
+// The thread `query`: every kMaintainEvery it runs the store's maintenance, every kUptimeEvery it
+// folds the verdicts of all monitors into the table of status pages. Both wait for nobody; nobody
+// waits for them.
+
+#include "collector/ports/store.h"
+#include "collector/ports/view_source.h"
+#include "common/base/clock.h"
+#include "common/io/mailbox.h"
+
+#include <functional>
+#include <memory>
+#include <thread>
+#include <vector>
+
+namespace tocsin::collector {
+
+class QueryThread {
+ public:
+  static constexpr Duration kMaintainEvery = std::chrono::seconds{2};
+  static constexpr Duration kUptimeEvery = std::chrono::seconds{60};
+
+  struct Ports {
+    /// Read on this thread alone; null: nothing to read (the memory store).
+    std::unique_ptr<StoreReader> reader;
+    /// May be empty.
+    std::function<void()> maintain;
+    /// Called on this thread.
+    std::function<void(std::shared_ptr<const UptimeTable>)> publish;
+    Clock& clock;  ///< Of this thread alone.
+  };
+
+  explicit QueryThread(Ports ports);
+  /// Ends after what is under way.
+  ~QueryThread();
+  QueryThread(const QueryThread&) = delete;
+  QueryThread& operator=(const QueryThread&) = delete;
+
+  /// Which monitors there are; from any thread. A new one is folded soon.
+  void set_monitors(std::vector<MonitorId> monitors);
+
+ private:
+  void loop();
+  void fold();
+
+  Ports ports_;
+  io::Mailbox<std::vector<MonitorId>> told_{8};
+  std::vector<MonitorId> monitors_;
+  std::thread thread_;
+};
+
+}  // namespace tocsin::collector
