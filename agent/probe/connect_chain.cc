@@ -26,6 +26,7 @@ void ConnectChain::start() {
     const auto address = IpAddress::parse(plan_.host);
     if (!address) return give_up({Reason::kSelfInternal, address.error().text});
     seen_.dns_cached = true;
+    phases_.become(Phase::kConnect);  // Nothing was asked, so `dns` is zero.
     const bool fits =
         plan_.family == IpFamily::kAny || (plan_.family == IpFamily::kV4) == address->is_v4();
     if (fits) return use({*address});
@@ -34,6 +35,7 @@ void ConnectChain::start() {
   }
   if (const auto known = context_.resolver().find(plan_.host, plan_.family)) {
     seen_.dns_cached = true;
+    phases_.become(Phase::kConnect);  // Nothing was asked, so `dns` is zero.
     return use(known->addresses);
   }
   seen_.dns_cached = false;

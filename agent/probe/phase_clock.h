@@ -23,6 +23,9 @@ class PhaseClock {
   /// What has passed since the last change belongs to the phase that ends here.
   void enter(Phase next, MonoTime now);
 
+  /// What has passed since the last change turns out to have belonged to this phase.
+  void become(Phase phase) { phase_ = phase; }
+
   /// Ends the current phase as well; call once.
   Phases finish(MonoTime now);
 

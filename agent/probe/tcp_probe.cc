@@ -38,7 +38,7 @@ void TcpProbe::on_connected(std::unique_ptr<Connection> connection) {
   connection_ = std::move(connection);
   connection_->set_handler(*this);
   state_ = State::kSending;
-  phases().enter(Phase::kSend, latency_clock());
+  if (!target_.send.empty()) phases().enter(Phase::kSend, latency_clock());
   step_send();
 }
 

@@ -38,6 +38,7 @@ TEST_F(HttpProbing, ReportsTheResponseAndWhereItCameFrom) {
   EXPECT_EQ(seen.http, expected);
   EXPECT_EQ(seen.remote, fmt::format("127.0.0.1:{}", server.port()));
   EXPECT_TRUE(seen.dns_cached);
+  EXPECT_EQ(seen.phases.dns_us, 0U);
   EXPECT_EQ(seen.phases.tls_us, 0U);
 }
 

@@ -25,5 +25,11 @@ TEST(PhaseClock, PhasesPartitionTheTotalAndAddUpWhenTheyComeAgain) {
                                          .total_us = 210}));
 }
 
+TEST(PhaseClock, TimeThatTurnsOutToBelongElsewhereLeavesNoTrace) {
+  PhaseClock clock{Phase::kDns, {100}};
+  clock.become(Phase::kConnect);
+  EXPECT_EQ(clock.finish({130}), (Phases{.connect_us = 30, .total_us = 30}));
+}
+
 }  // namespace
 }  // namespace tocsin::agent
