@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <utility>
 
 namespace tocsin::agent {
 
@@ -22,6 +23,8 @@ constexpr Duration kSilenceMax = std::chrono::seconds{9};
 /// A wake-up that comes this much later than asked for: the machine or the process stood still.
 constexpr Duration kStandstill = std::chrono::seconds{2};
 constexpr int kMalformedMax = 3;
+/// Series of one agent; a collector that sends more is not followed.
+constexpr std::size_t kAssignmentMax = 1'000'000;
 
 }  // namespace
 
@@ -57,7 +60,8 @@ struct Conductor::Impl {
   void got(const Welcome& m, Now now, Out& out);
   void got(const Ack& m, Now now, Out& out);
   void got(const Nack& m, Now now, Out& out);
-  void got(const Assignment& m, Now now, Out& out);
+  void got(const Assignment& piece, Now now, Out& out);
+  void apply(const Assignment& m, Now now, Out& out);
   void got(const RunRequest& m, Now now, Out& out);
   void got(const HeartbeatReply& m, Now now, Out& out);
   void got(const Refused& m, Now now, Out& out);
@@ -104,6 +108,7 @@ struct Conductor::Impl {
   std::map<SeriesId, Outcome> last_outcome;
   std::uint64_t assignment_epoch = 0;
   std::uint64_t config_version = 0;
+  Assignment pieces;  ///< Of an assignment whose last piece has not come; dropped with the link.
   std::set<RunId> ending;  ///< Runs of dropped series; ConfigApplied waits for them.
   bool applied_pending = false;
 
@@ -149,6 +154,7 @@ void Conductor::Impl::on(const AttemptDone& e, Now now, Out& out) {
 void Conductor::Impl::on(const LinkUp&, Now now, Out& out) {
   link_up = true;
   welcomed = false;
+  pieces = Assignment{};
   window.link_down();
   last_answer = now.mono;
   if (!draining) say_hello(now, out);
@@ -320,7 +326,31 @@ std::shared_ptr<const RunnableSeries> Conductor::Impl::make_runnable(
   return out;
 }
 
-void Conductor::Impl::got(const Assignment& m, Now now, Out& out) {
+void Conductor::Impl::got(const Assignment& piece, Now now, Out& out) {
+  // Pieces that are not of one assignment never mix: another base or epoch begins anew.
+  if (pieces.base != piece.base || pieces.epoch != piece.epoch) pieces = Assignment{};
+  if (piece.more || !pieces.put.empty() || !pieces.drop.empty()) {
+    pieces.base = piece.base;
+    pieces.epoch = piece.epoch;
+    pieces.config_version = piece.config_version;
+    pieces.put.insert(pieces.put.end(), piece.put.begin(), piece.put.end());
+    pieces.drop.insert(pieces.drop.end(), piece.drop.begin(), piece.drop.end());
+    if (pieces.put.size() + pieces.drop.size() > kAssignmentMax) {
+      pieces = Assignment{};
+      out.emplace_back(Notice{NoticeLevel::kError, "assignment_too_large",
+                              fmt::format("more than {} series for one agent; start more agents in "
+                                          "this region",
+                                          kAssignmentMax)});
+      return;
+    }
+    if (piece.more) return;
+    const Assignment whole = std::exchange(pieces, Assignment{});
+    return apply(whole, now, out);
+  }
+  apply(piece, now, out);
+}
+
+void Conductor::Impl::apply(const Assignment& m, Now now, Out& out) {
   if (m.base != 0 && m.base != assignment_epoch) {
     send(AssignmentWanted{assignment_epoch}, out);
     return;

@@ -71,6 +71,8 @@ struct Ingest::Impl {
   void carry_out(GateOutput out, const std::string& address);
   void carry_out(Effect effect);
   void send(const std::string& routing_id, const CollectorMessage& message);
+  /// False: the peer is gone or was given up, and what follows would be lost as well.
+  bool send_body(const std::string& routing_id, const Bytes& body, bool ack);
   void doom(const std::vector<int>& fds);
   void reject(Rejection why, const std::string& who, const std::string& address,
               const std::string& detail);
@@ -404,24 +406,29 @@ void Ingest::Impl::carry_out(Effect effect) {
 }
 
 void Ingest::Impl::send(const std::string& routing_id, const CollectorMessage& message) {
+  for (const Bytes& body : wire::encode_in_pieces(message)) {
+    if (!send_body(routing_id, body, std::holds_alternative<Ack>(message))) return;
+  }
+}
+
+bool Ingest::Impl::send_body(const std::string& routing_id, const Bytes& body, bool ack) {
   const Bytes head = wire::encode_head(wire::PartKind::kCollector);
-  const Bytes body = wire::encode(message);
-  const bool ack = std::holds_alternative<Ack>(message);
   if (ack) TOCSIN_CRASH_POINT("ingest.ack.before");
   const std::array<std::string_view, 3> parts{routing_id, head, body};
   const auto done = router->send(parts);
   if (done) {
     ++counters.sent;
     if (ack) TOCSIN_CRASH_POINT("ingest.ack.after");
-    return;
+    return true;
   }
   ++counters.unsent;
-  if (done.error().code == Errc::kNotFound) return;  // Its end comes as an event.
+  if (done.error().code == Errc::kNotFound) return false;  // Its end comes as an event.
   auto [fd, out] = gate.give_up(routing_id);
-  if (fd < 0) return;
+  if (fd < 0) return false;
   reject(Rejection::kSlowReader, "", "", done.error().text);
   doom({fd});
   carry_out(std::move(out), "");
+  return false;
 }
 
 void Ingest::Impl::doom(const std::vector<int>& fds) {

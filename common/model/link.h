@@ -195,6 +195,7 @@ struct Assignment {
   std::uint64_t config_version = 0;
   std::vector<AssignedSeries> put;
   std::vector<SeriesId> drop;
+  bool more = false;
 
   friend bool operator==(const Assignment&, const Assignment&) = default;
 };

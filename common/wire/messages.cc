@@ -229,6 +229,7 @@ void write(const Assignment& in, v1::CollectorEnvelope& envelope) {
     to_proto(s.spec, *o.mutable_spec());
   }
   for (const SeriesId series : in.drop) out.add_drop(static_cast<std::uint32_t>(series));
+  out.set_more(in.more);
 }
 
 Expected<AssignedSeries> read(const v1::AssignedSeries& in) {
@@ -266,6 +267,7 @@ Expected<CollectorMessage> read(const v1::Assignment& in) {
     out.put.push_back(std::move(series));
   }
   for (const std::uint32_t series : in.drop()) out.drop.push_back(SeriesId{series});
+  out.more = in.more();
   return out;
 }
 
@@ -343,6 +345,33 @@ Bytes encode(const CollectorMessage& message) {
   v1::CollectorEnvelope envelope;
   std::visit([&](const auto& m) { write(m, envelope); }, message);
   return envelope.SerializeAsString();
+}
+
+std::vector<Bytes> encode_in_pieces(const CollectorMessage& message) {
+  std::vector<Bytes> out;
+  const auto* whole = std::get_if<Assignment>(&message);
+  Bytes all = encode(message);
+  if (whole == nullptr || all.size() <= kPieceSizeMax) {
+    out.push_back(std::move(all));
+    return out;
+  }
+  Assignment piece{whole->base, whole->epoch, whole->config_version, {}, whole->drop, true};
+  std::size_t size = whole->drop.size() * 5;
+  for (const AssignedSeries& series : whole->put) {
+    const Assignment alone{0, 0, 0, {series}, {}, false};
+    const std::size_t adds = encode(CollectorMessage{alone}).size();
+    if (size + adds > kPieceSizeMax && size > 0) {
+      out.push_back(encode(CollectorMessage{piece}));
+      piece.put.clear();
+      piece.drop.clear();
+      size = 0;
+    }
+    piece.put.push_back(series);
+    size += adds;
+  }
+  piece.more = false;
+  out.push_back(encode(CollectorMessage{piece}));
+  return out;
 }
 
 Expected<AgentMessage> decode_agent_message(ByteSpan bytes) {

@@ -28,6 +28,12 @@ Expected<Head> decode_head(ByteSpan bytes);
 Bytes encode(const AgentMessage& message);
 Bytes encode(const CollectorMessage& message);
 
+/// Assignments are cut at this size, so that no message comes near kMessageSizeMax.
+inline constexpr std::size_t kPieceSizeMax = 256 * 1024;
+
+/// One body, or several in order for an Assignment that would not fit a message.
+std::vector<Bytes> encode_in_pieces(const CollectorMessage& message);
+
 /// kUnsupported for a message kind this version does not know: count it and go on.
 Expected<AgentMessage> decode_agent_message(ByteSpan bytes);
 Expected<CollectorMessage> decode_collector_message(ByteSpan bytes);

@@ -252,6 +252,17 @@ TEST(Conductor, ADeltaOnAnotherBaseAsksForTheWhole) {
   EXPECT_EQ(r.messages<AssignmentWanted>(), 1U);
 }
 
+TEST(Conductor, AnAssignmentInPiecesIsAppliedWithItsLastOne) {
+  Rig r;
+  r.out.clear();
+  r.give({.epoch = 2, .put = {an_assignment(SeriesId{1})}, .more = true});
+  EXPECT_TRUE(r.take<AssignmentChanged>().empty());
+  EXPECT_EQ(r.conductor.assignment().epoch, 1U);
+  r.give({.epoch = 2, .put = {an_assignment(SeriesId{2})}});
+  EXPECT_EQ(r.take<AssignmentChanged>().size(), 1U);
+  EXPECT_EQ(r.conductor.assignment().put.size(), 2U);
+}
+
 TEST(Conductor, AConfirmRunTakesNoTickAndNamesItsRequest) {
   Rig r;
   r.link();

@@ -140,20 +140,14 @@ TEST_F(Resolving, SilenceIsATimeout) {
 }
 
 TEST_F(Resolving, AResolverThatIsNotThereIsOurOwnFault) {
-  std::uint16_t port = 0;
-  {
-    port = test::DnsServer{[](const DnsRequest&) -> DnsReplies { return {}; }}.port();
-  }
+  const test::ClosedPort closed;
   const auto resolver =
       open({.servers = {{.address = ip("127.0.0.1"), .port = closed.port()}}, .timeout = 5s});
   EXPECT_EQ(reason_of(*resolver, "a.example"), Reason::kSelfResolver);
 }
 
 TEST_F(Resolving, GoesToTheNextServerWhenTheFirstIsNotThere) {
-  std::uint16_t port = 0;
-  {
-    port = test::DnsServer{[](const DnsRequest&) -> DnsReplies { return {}; }}.port();
-  }
+  const test::ClosedPort closed;
   const test::DnsServer server{[](const DnsRequest& request) -> DnsReplies {
     return {dns_response(request, 0, {{"", DnsType::kA, 60, a_record(192, 0, 2, 1)}})};
   }};

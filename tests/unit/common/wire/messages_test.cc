@@ -118,6 +118,33 @@ TEST(Messages, AnUnknownKindIsUnsupportedNotCorrupt) {
   EXPECT_EQ(wire::decode_agent_message(as_bytes("\xff\xff")).error().code, Errc::kCorrupt);
 }
 
+TEST(Messages, AnAssignmentThatFitsNoMessageGoesInPieces) {
+  Assignment whole;
+  whole.epoch = 9;
+  for (std::uint32_t i = 1; i <= 10'000; ++i) {
+    AssignedSeries s;
+    s.series = SeriesId{i};
+    s.key = "monitor-with-a-name";
+    s.grid = {30'000, 0};
+    s.spec.interval = std::chrono::seconds{30};
+    s.spec.target = HttpTarget{.url = "https://shop.example.com/a/path/that/is/not/short"};
+    whole.put.push_back(s);
+  }
+  const auto bodies = wire::encode_in_pieces(CollectorMessage{whole});
+  EXPECT_GT(bodies.size(), 3U);
+  std::vector<AssignedSeries> together;
+  for (std::size_t i = 0; i < bodies.size(); ++i) {
+    EXPECT_LT(bodies[i].size(), wire::kMessageSizeMax);
+    const auto back = wire::decode_collector_message(as_bytes(bodies[i]));
+    ASSERT_TRUE(back);
+    const auto& piece = std::get<Assignment>(*back);
+    EXPECT_EQ(piece.more, i + 1 < bodies.size());
+    EXPECT_EQ(piece.epoch, 9U);
+    together.insert(together.end(), piece.put.begin(), piece.put.end());
+  }
+  EXPECT_EQ(together, whole.put);
+}
+
 TEST(Messages, HeadIsTwoBytes) {
   const auto head = wire::decode_head(as_bytes(wire::encode_head(wire::PartKind::kFrame)));
   ASSERT_TRUE(head);
