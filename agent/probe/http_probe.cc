@@ -74,7 +74,7 @@ void HttpProbe::begin_hop() {
   parser_.reset();
   seen().tls.reset();
   state_ = State::kConnecting;
-  phases().enter(Phase::kDns, latency_clock());
+  if (phases().phase() != Phase::kDns) phases().enter(Phase::kDns, latency_clock());
   chain_ = std::make_unique<ConnectChain>(context(),
                                           ConnectPlan{.host = url_.host,
                                                       .host_is_address = url_.host_is_address,
