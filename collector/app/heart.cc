@@ -50,7 +50,7 @@ void log_changes(const Reply& reply) {
     std::string fields;
     for (const std::string& field : change.fields) fields += (fields.empty() ? "" : " ") + field;
     log::info("monitors file applied", {{"change", word_of(change.kind)},
-                                        {"what", change.what},
+                                        {"what", to_string(change.what)},
                                         {"key", change.key},
                                         {"fields", fields}});
   }

@@ -77,7 +77,7 @@ tl::expected<MonitorsFile, std::vector<std::string>> parse_monitors(std::string_
   }
   file.edit = *std::move(edit);
   file.edit.prune = true;
-  file.edit.managed_by_file = true;
+  file.edit.origin = Origin::kFile;
   return file;
 }
 

@@ -15,7 +15,7 @@ namespace tocsin::collector {
 struct MonitorsFile {
   std::string path;
   codec::Node tree;  ///< Kept for the marks.
-  CatalogEdit edit;  ///< With prune and managed_by_file set.
+  CatalogEdit edit;  ///< With prune and Origin::kFile.
 };
 
 /// Reads the file. Either the edit or every error as "FILE:LINE:COLUMN: PATH: TEXT".

@@ -155,6 +155,8 @@ std::string_view webhook_event_type(NotificationKind kind) {
       return "io.tocsin.incident.resolved.v1";
     case NotificationKind::kTest:
       return "io.tocsin.test.v1";
+    case NotificationKind::kUpdate:
+      return "io.tocsin.incident.updated.v1";
   }
   CHECK(false);
 }

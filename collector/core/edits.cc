@@ -1,6 +1,7 @@
 #include "collector/core/checkpoint.h"
 #include "collector/core/transition.h"
 #include "common/base/check.h"
+#include "common/base/strings.h"
 
 #include <algorithm>
 
@@ -177,23 +178,45 @@ void sync_regions(Transition& t) {
 
 template <class Map>
 void write_object(Transition& t, const Map& before, const Map& after, const CatalogChange& change) {
+  const ObjectRef ref{change.what, change.key};
   if (change.kind == ChangeKind::kDelete) {
     t.row(CatalogRow{before.at(change.key), true});
+    t.row(ObjectRow{ref.kind, ref.key, {}, true});
   } else {
     t.row(CatalogRow{after.at(change.key), false});
+    t.row(ObjectRow{ref.kind, ref.key, t.s.catalog.meta.at(ref), false});
   }
 }
 
-void write_catalog(Transition& t, const Catalog& before,
-                   const std::vector<CatalogChange>& changes) {
+void write_catalog(Transition& t, const Catalog& before, const std::vector<CatalogChange>& changes,
+                   const std::string& actor) {
   const Catalog& after = t.s.catalog;
   for (const CatalogChange& change : changes) {
-    if (change.what == "region") write_object(t, before.regions, after.regions, change);
-    if (change.what == "monitor") write_object(t, before.monitors, after.monitors, change);
-    if (change.what == "service") write_object(t, before.services, after.services, change);
-    if (change.what == "policy") write_object(t, before.policies, after.policies, change);
-    if (change.what == "channel") write_object(t, before.channels, after.channels, change);
-    if (change.what == "status-page") write_object(t, before.pages, after.pages, change);
+    switch (change.what) {
+      case ObjectKind::kRegion:
+        write_object(t, before.regions, after.regions, change);
+        break;
+      case ObjectKind::kMonitor:
+        write_object(t, before.monitors, after.monitors, change);
+        break;
+      case ObjectKind::kService:
+        write_object(t, before.services, after.services, change);
+        break;
+      case ObjectKind::kPolicy:
+        write_object(t, before.policies, after.policies, change);
+        break;
+      case ObjectKind::kChannel:
+        write_object(t, before.channels, after.channels, change);
+        break;
+      case ObjectKind::kPage:
+        write_object(t, before.pages, after.pages, change);
+        break;
+      case ObjectKind::kUser:
+        write_object(t, before.users, after.users, change);
+        break;
+    }
+    t.audit(actor, to_string(change.kind), to_string(change.what), change.key,
+            join(change.fields, ", "));
   }
   t.row(MetaRow{"config_version", after.version});
 }
@@ -210,6 +233,7 @@ void derive(State& s, MonitorTable& monitor) {
 }
 
 void on_apply(Transition& t, const ApplyCatalog& command) {
+  if (t.answered_before(command.once)) return;
   auto planned = plan(t.s.catalog, command.edit, t.wall());
   if (!planned) {
     t.reply(Error{Errc::kInvalid, fmt::format("apply: {} rules are broken, the first: {}: {}",
@@ -218,12 +242,17 @@ void on_apply(Transition& t, const ApplyCatalog& command) {
     t.out.reply->fields = std::move(planned.error());
     return;
   }
-  t.reply();
+  std::string subject = planned->changes.empty() ? std::string{} : planned->changes[0].key;
+  if (command.dry_run) {
+    t.reply();
+  } else {
+    t.done(command.once, std::move(subject));
+  }
   t.out.reply->changes = planned->changes;
-  if (planned->changes.empty()) return;
+  if (planned->changes.empty() || command.dry_run) return;
 
   for (const CatalogChange& change : planned->changes) {
-    if (change.what != "monitor" || change.kind != ChangeKind::kDelete) continue;
+    if (change.what != ObjectKind::kMonitor || change.kind != ChangeKind::kDelete) continue;
     delete_monitor(t, t.s.monitor_by_id.at(t.s.catalog.monitors.at(change.key).spec.id));
   }
   const Catalog before = std::move(t.s.catalog);
@@ -232,7 +261,8 @@ void on_apply(Transition& t, const ApplyCatalog& command) {
     const auto it = t.s.monitor_by_id.find(entry.spec.id);
     if (it != t.s.monitor_by_id.end()) t.s.monitors[it->second].entry = &entry;
   }
-  write_catalog(t, before, planned->changes);
+  write_catalog(t, before, planned->changes, command.actor);
+  sync_users(t, before);
   sync_regions(t);
   t.event("catalog", fmt::format("{}", t.s.catalog.version),
           fmt::format("{} changes by {}", planned->changes.size(), command.actor));
@@ -240,8 +270,8 @@ void on_apply(Transition& t, const ApplyCatalog& command) {
   std::set<std::string> changed;
   bool regions_turned = false;
   for (const CatalogChange& change : planned->changes) {
-    if (change.what == "monitor") changed.insert(change.key);
-    regions_turned |= change.what == "region" && change.kind != ChangeKind::kUpdate;
+    if (change.what == ObjectKind::kMonitor) changed.insert(change.key);
+    regions_turned |= change.what == ObjectKind::kRegion && change.kind != ChangeKind::kUpdate;
   }
   for (auto& [key, entry] : t.s.catalog.monitors) {
     if (!changed.contains(key) && !(regions_turned && entry.spec.regions.empty())) continue;

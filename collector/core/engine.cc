@@ -13,6 +13,18 @@ struct Engine::Impl {
   Options options;
   State state;
   IdMinter ids;
+
+  /// What views share, and of which revision it is.
+  template <class T>
+  struct Shown {
+    std::shared_ptr<const T> value;
+    std::uint64_t rev = 0;
+  };
+
+  Shown<Catalog> catalog;
+  Shown<AuthTables> auth;
+  Shown<std::vector<ReportRow>> reports;
+  Shown<std::vector<EnrolmentRow>> enrolments;
 };
 
 namespace {
@@ -25,6 +37,16 @@ struct Overloaded : Ts... {
 template <class... Ts>
 Overloaded(Ts...) -> Overloaded<Ts...>;
 
+/// Made again only when the revision is another one.
+template <class Shown, class Make>
+auto refresh(Shown& shown, std::uint64_t rev, Make make) {
+  if (shown.value == nullptr || shown.rev != rev) {
+    shown.value = std::make_shared<decltype(make())>(make());
+    shown.rev = rev;
+  }
+  return shown.value;
+}
+
 }  // namespace
 
 Engine::Engine(Options options)
@@ -34,6 +56,10 @@ Engine::~Engine() = default;
 
 void Engine::restore(const Snapshot& snapshot, const std::vector<ReplayGroup>& journal, Now now) {
   restore_state(impl_->state, impl_->options, snapshot, journal, now);
+  impl_->catalog = {};  // Other tables than those that were shown.
+  impl_->auth = {};
+  impl_->reports = {};
+  impl_->enrolments = {};
 }
 
 Decision Engine::step(const Event& event, const Group& group) {
@@ -55,6 +81,22 @@ Decision Engine::step(const Event& event, const Group& group) {
                  [&](const AcknowledgeIncident& e) { on_acknowledge(t, e); },
                  [&](const ResolveIncident& e) { on_resolve(t, e); },
                  [&](const RunNow& e) { on_run_now(t, e); },
+                 [&](const RemoveEnrolment& e) { on_remove_enrolment(t, e); },
+                 [&](const ReassignIncident& e) { on_reassign(t, e); },
+                 [&](const AddIncidentNote& e) { on_note(t, e); },
+                 [&](const WatchIncident& e) { on_watch(t, e); },
+                 [&](const SendTest& e) { on_send_test(t, e); },
+                 [&](const SetPassword& e) { on_set_password(t, e); },
+                 [&](const AddToken& e) { on_add_token(t, e); },
+                 [&](const RevokeToken& e) { on_revoke_token(t, e); },
+                 [&](const TouchTokens& e) { on_touch_tokens(t, e); },
+                 [&](const OpenSession& e) { on_open_session(t, e); },
+                 [&](const CloseSessions& e) { on_close_sessions(t, e); },
+                 [&](const PutReport& e) { on_put_report(t, e); },
+                 [&](const AddReportUpdate& e) { on_add_report_update(t, e); },
+                 [&](const DeleteReport& e) { on_delete_report(t, e); },
+                 [&](const DeliveryTrouble& e) { on_delivery_trouble(t, e); },
+                 [&](const ChannelHealth& e) { on_channel_health(t, e); },
              },
              event);
   return t.finish();
@@ -99,6 +141,21 @@ EngineView Engine::view(WallTime at) const {
   EngineView view;
   view.config_version = s.catalog.version;
   view.at = at;
+  view.catalog = refresh(impl_->catalog, s.catalog.version, [&] { return s.catalog; });
+  view.auth = refresh(impl_->auth, s.auth_rev, [&] { return s.auth; });
+  view.reports = refresh(impl_->reports, s.reports_rev, [&] {
+    std::vector<ReportRow> all;
+    for (const auto& [id, report] : s.reports) all.push_back(report);
+    std::sort(all.begin(), all.end(), [](const ReportRow& a, const ReportRow& b) {
+      return a.created > b.created || (a.created == b.created && a.id > b.id);
+    });
+    return all;
+  });
+  view.enrolments = refresh(impl_->enrolments, s.enrolments_rev, [&] {
+    std::vector<EnrolmentRow> all;
+    for (const auto& [id, enrolment] : s.enrolments) all.push_back(enrolment);
+    return all;
+  });
   for (const auto& [key, entry] : s.catalog.monitors) {
     view.monitors.push_back(look(s, s.monitor_by_id.at(entry.spec.id), at));
   }

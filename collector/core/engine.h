@@ -18,6 +18,7 @@
 #include "common/model/link.h"
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -92,13 +93,29 @@ struct FrameArrived {
 };
 
 /// --- commands of people; each answers through Decision::reply ---
+/// A request that may be sent twice and must count once (Idempotency-Key). The same key with the
+/// same digest answers with the first one's subject; with another digest it is kExists.
+struct Once {
+  std::string key;     ///< Principal and key.
+  std::string digest;  ///< Of the request, hex.
+};
+
 struct ApplyCatalog {
   CatalogEdit edit;
   std::string actor;
+  bool dry_run = false;  ///< Only the reply.
+  std::optional<Once> once{};
 };
 
 struct AddEnrolment {
   EnrolmentRow enrolment;
+  std::string actor;
+  std::optional<Once> once{};
+};
+
+/// kNotFound when it is unknown; one that was used stays as it is.
+struct RemoveEnrolment {
+  EnrolmentId enrolment;
   std::string actor;
 };
 
@@ -118,11 +135,113 @@ struct RevokeAgent {
 struct AcknowledgeIncident {
   IncidentId incident;
   std::string actor;
+  std::string user{};                    ///< User key, when the actor is one: becomes the assignee.
+  std::optional<NotificationId> link{};  ///< By the link of this notification, which works once.
 };
 
 struct ResolveIncident {
   IncidentId incident;
   std::string actor;
+  std::string note{};
+};
+
+struct ReassignIncident {
+  IncidentId incident;
+  std::string user;  ///< Empty: nobody.
+  std::string actor;
+};
+
+struct AddIncidentNote {
+  IncidentId incident;
+  std::string text;
+  std::string actor;
+  std::optional<Once> once{};
+};
+
+struct WatchIncident {
+  IncidentId incident;
+  std::string user;
+  bool watch = true;
+  std::string actor;
+};
+
+/// A test message. `user` empty: to the channel `key`; else to that user's contact method `key`.
+struct SendTest {
+  std::string user;
+  std::string key;
+  std::string actor;
+};
+
+struct SetPassword {
+  std::string user;
+  std::string password_hash;
+  std::string actor;
+};
+
+struct AddToken {
+  TokenRow token;
+  std::string actor;
+  std::optional<Once> once{};
+};
+
+struct RevokeToken {
+  TokenId token;
+  std::string actor;
+};
+
+/// Which tokens were used since the last time; to the hour.
+struct TouchTokens {
+  std::vector<TokenId> tokens;
+};
+
+struct OpenSession {
+  SessionRow session;
+};
+
+/// One session, or every one of a user (digest empty).
+struct CloseSessions {
+  std::string digest;
+  UserId user;
+  std::string actor;
+};
+
+/// Creates a report, or replaces what is said in it. `row.rev` 0 creates; else it must be the
+/// present one. Updates are appended by AddReportUpdate only.
+struct PutReport {
+  ReportRow row;
+  std::string actor;
+  std::optional<Once> once{};
+};
+
+struct AddReportUpdate {
+  ReportId report;
+  ReportUpdate update;  ///< `at` is set by the step.
+  std::string actor;
+  std::optional<Once> once{};
+};
+
+struct DeleteReport {
+  ReportId report;
+  std::string actor;
+};
+
+/// The outbox runner: a message could not be delivered (`dead`: it was given up).
+struct DeliveryTrouble {
+  NotificationId notification;
+  IncidentId incident;
+  std::string channel;
+  std::string user;
+  bool more_contacts = false;
+  bool dead = false;
+  std::string why;
+};
+
+/// The outbox runner: a destination takes no messages, or takes them again.
+struct ChannelHealth {
+  std::string channel;
+  bool ok = false;
+  WallTime since;
+  std::string why;
 };
 
 /// One run from every region of the monitor. The results carry `request`.
@@ -135,7 +254,10 @@ struct RunNow {
 using Event =
     std::variant<Tick, AgentHello, AgentHeartbeat, AgentConfigApplied, AgentSuspicion,
                  AgentWantsAssignment, AgentLeft, FrameArrived, ApplyCatalog, AddEnrolment,
-                 EnrolAgent, RevokeAgent, AcknowledgeIncident, ResolveIncident, RunNow>;
+                 EnrolAgent, RevokeAgent, AcknowledgeIncident, ResolveIncident, RunNow,
+                 RemoveEnrolment, ReassignIncident, AddIncidentNote, WatchIncident, SendTest,
+                 SetPassword, AddToken, RevokeToken, TouchTokens, OpenSession, CloseSessions,
+                 PutReport, AddReportUpdate, DeleteReport, DeliveryTrouble, ChannelHealth>;
 
 // --- effects, only after the commit ---
 
@@ -183,6 +305,8 @@ struct Reply {
   std::optional<Error> error;
   std::vector<FieldError> fields;      ///< ApplyCatalog: every broken rule.
   std::vector<CatalogChange> changes;  ///< ApplyCatalog.
+  std::string subject{};               ///< Id or key of what was made.
+  bool repeated = false;               ///< It had been done before (Once).
 };
 
 struct Decision {
@@ -250,9 +374,21 @@ struct RegionView {
   std::uint32_t live_agents = 0;
 };
 
+/// Who may come in: what `net` needs to authenticate without asking.
+struct AuthTables {
+  std::map<UserId, CredentialRow> credentials;
+  std::map<std::string, TokenRow> tokens;      ///< By digest; revoked ones stay, and are refused.
+  std::map<std::string, SessionRow> sessions;  ///< By digest.
+};
+
 struct EngineView {
   std::uint64_t config_version = 0;
   WallTime at;
+  /// Shared with the views before and after until it changes; nobody changes one.
+  std::shared_ptr<const Catalog> catalog;
+  std::shared_ptr<const AuthTables> auth;
+  std::shared_ptr<const std::vector<ReportRow>> reports;  ///< Newest first.
+  std::shared_ptr<const std::vector<EnrolmentRow>> enrolments;
   std::vector<MonitorView> monitors;
   std::vector<AgentView> agents;
   std::vector<RegionView> regions;

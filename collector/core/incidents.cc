@@ -1,6 +1,7 @@
 #include "collector/core/notify_plan.h"
 #include "collector/core/transition.h"
 #include "common/base/check.h"
+#include "common/base/strings.h"
 
 #include <algorithm>
 
@@ -57,7 +58,7 @@ void escalate(Transition& t, IncidentTable& table) {
   const StepTaken taken = take_step(table.row.policy, table.escalation, t.wall());
   std::string targets;
   for (const NotifyTarget& target : taken.targets) {
-    targets += (targets.empty() ? "" : ", ") + target.channel;
+    targets += (targets.empty() ? "" : ", ") + (target.user.empty() ? target.channel : target.user);
   }
   IncidentChange change =
       annotate(table.row, taken.fallback ? TimelineType::kFallback : TimelineType::kStep,
@@ -96,6 +97,7 @@ void open(Transition& t, IncidentRow fresh) {
   if (service != catalog.services.end()) {
     const auto policy = catalog.policies.find(service->second.policy);
     if (policy != catalog.policies.end()) fresh.policy = policy->second;
+    fresh.urgency = service->second.urgency;
   }
   const IncidentId id = fresh.id;
   IncidentTable& table = t.s.incidents[id];
@@ -137,34 +139,58 @@ void shift_start(Transition& t, IncidentId id, WallTime start) {
   if (start < table.row.started_at) write(t, table, move_start(table.row, start, t.wall()));
 }
 
+namespace {
+
+/// The unresolved incident that a command is about, or null and an answer.
+IncidentTable* find_open(Transition& t, const IncidentId& id, std::string_view what) {
+  const auto it = t.s.incidents.find(id);
+  if (it != t.s.incidents.end()) return &it->second;
+  t.reply(Error{Errc::kNotFound,
+                fmt::format("{} {}: no unresolved incident has this id", what, id.str())});
+  return nullptr;
+}
+
+bool user_exists(Transition& t, const std::string& key) {
+  if (t.s.catalog.users.contains(key)) return true;
+  t.reply(Error{Errc::kNotFound, fmt::format("no user '{}'", printable(key, 63))});
+  return false;
+}
+
+void told(Transition& t, const IncidentTable& table, const std::string& actor, const char* action,
+          const std::string& text, std::string detail = {}) {
+  t.event("incident", table.row.id.str(), fmt::format("{} {}", name_of(table.row), text));
+  t.audit(actor, action, "incident", fmt::format("INC-{}", table.row.number), std::move(detail));
+}
+
+}  // namespace
+
 void on_acknowledge(Transition& t, const AcknowledgeIncident& command) {
-  const auto it = t.s.incidents.find(command.incident);
-  if (it == t.s.incidents.end()) {
-    t.reply(Error{Errc::kNotFound, "acknowledge " + command.incident.str() +
-                                       ": no unresolved incident has this id"});
-    return;
+  IncidentTable* table = find_open(t, command.incident, "acknowledge");
+  if (table == nullptr) return;
+  if (command.link) {
+    auto& used = table->row.used_links;
+    if (std::find(used.begin(), used.end(), *command.link) != used.end()) {
+      t.reply(Error{Errc::kExists, "this link was used already"});
+      return;
+    }
   }
-  IncidentTable& table = it->second;
-  auto change = acknowledge(table.row, command.actor, t.wall());
+  auto change = acknowledge(table->row, command.actor, t.wall());
   if (!change) {
     t.reply(change.error());
     return;
   }
-  write(t, table, std::move(*change));
-  stop_escalation(t, table, "acknowledged by " + command.actor);
-  t.event("incident", command.incident.str(),
-          fmt::format("{} acknowledged by {}", name_of(table.row), command.actor));
+  if (command.link) change->row.used_links.push_back(*command.link);
+  if (!command.user.empty()) change->row.assignee = command.user;
+  write(t, *table, std::move(*change));
+  stop_escalation(t, *table, "acknowledged by " + command.actor);
+  told(t, *table, command.actor, "acknowledge", "acknowledged by " + command.actor);
   t.reply();
 }
 
 void on_resolve(Transition& t, const ResolveIncident& command) {
-  const auto it = t.s.incidents.find(command.incident);
-  if (it == t.s.incidents.end()) {
-    t.reply(Error{Errc::kNotFound,
-                  "resolve " + command.incident.str() + ": no unresolved incident has this id"});
-    return;
-  }
-  const IncidentRow row = it->second.row;
+  IncidentTable* table = find_open(t, command.incident, "resolve");
+  if (table == nullptr) return;
+  const IncidentRow row = table->row;
   if (row.monitor) {
     const auto found = t.s.monitor_by_id.find(*row.monitor);
     if (found != t.s.monitor_by_id.end()) {
@@ -181,8 +207,117 @@ void on_resolve(Transition& t, const ResolveIncident& command) {
       t.row(region.row);
     }
   }
-  close(t, command.incident, command.actor, "resolved by " + command.actor);
+  std::string why = "resolved by " + command.actor;
+  if (!command.note.empty()) why += ": " + command.note;
+  t.audit(command.actor, "resolve", "incident", fmt::format("INC-{}", row.number), command.note);
+  close(t, command.incident, command.actor, why);
   t.reply();
+}
+
+void on_reassign(Transition& t, const ReassignIncident& command) {
+  IncidentTable* table = find_open(t, command.incident, "reassign");
+  if (table == nullptr) return;
+  if (!command.user.empty() && !user_exists(t, command.user)) return;
+  t.reply();
+  if (table->row.assignee == command.user) return;
+  const std::string text =
+      command.user.empty() ? "assigned to nobody" : "assigned to " + command.user;
+  IncidentChange change = annotate(table->row, TimelineType::kAssigned, text, t.wall());
+  change.entry.actor = command.actor;
+  change.row.assignee = command.user;
+  write(t, *table, std::move(change));
+  told(t, *table, command.actor, "reassign", text, text);
+}
+
+void on_note(Transition& t, const AddIncidentNote& command) {
+  if (t.answered_before(command.once)) return;
+  IncidentTable* table = find_open(t, command.incident, "note on");
+  if (table == nullptr) return;
+  IncidentChange change = annotate(table->row, TimelineType::kNote, command.text, t.wall());
+  change.entry.actor = command.actor;
+  const std::uint32_t seq = change.entry.seq;
+  write(t, *table, std::move(change));
+  told(t, *table, command.actor, "note", "noted by " + command.actor);
+  t.done(command.once, fmt::format("{}", seq));
+}
+
+void on_watch(Transition& t, const WatchIncident& command) {
+  IncidentTable* table = find_open(t, command.incident, "watch");
+  if (table == nullptr) return;
+  if (!user_exists(t, command.user)) return;
+  t.reply();
+  auto watchers = table->row.watchers;
+  const auto at = std::lower_bound(watchers.begin(), watchers.end(), command.user);
+  const bool there = at != watchers.end() && *at == command.user;
+  if (there == command.watch) return;
+  if (command.watch) {
+    watchers.insert(at, command.user);
+  } else {
+    watchers.erase(at);
+  }
+  const std::string text =
+      fmt::format("{} {}", command.user, command.watch ? "watches" : "no longer watches");
+  IncidentChange change = annotate(table->row, TimelineType::kWatch, text, t.wall());
+  change.entry.actor = command.actor;
+  change.row.watchers = std::move(watchers);
+  write(t, *table, std::move(change));
+  told(t, *table, command.actor, "watch", text, text);
+}
+
+void on_send_test(Transition& t, const SendTest& command) {
+  OutboxRow row;
+  row.id = NotificationId{t.mint()};
+  row.incident = IncidentId{row.id.bytes};  // Of no incident; unique with it.
+  row.kind = NotificationKind::kTest;
+  row.created = row.due = t.wall();
+  row.content.title = "Test message";
+  row.content.because = fmt::format("{} asked for it; nothing is wrong", command.actor);
+  row.content.started_at = row.content.opened_at = t.wall();
+  row.content.step_because = "test";
+  if (command.user.empty()) {
+    const auto it = t.s.catalog.channels.find(command.key);
+    if (it == t.s.catalog.channels.end()) {
+      t.reply(Error{Errc::kNotFound, fmt::format("no channel '{}'", printable(command.key, 63))});
+      return;
+    }
+    row.channel = command.key;
+    row.destination = it->second;
+  } else {
+    if (!user_exists(t, command.user)) return;
+    const UserSpec& user = t.s.catalog.users.at(command.user);
+    const auto it = std::find_if(user.contacts.begin(), user.contacts.end(),
+                                 [&](const ContactMethod& c) { return c.key == command.key; });
+    if (it == user.contacts.end()) {
+      t.reply(Error{Errc::kNotFound, fmt::format("user '{}' has no contact method '{}'",
+                                                 command.user, printable(command.key, 63))});
+      return;
+    }
+    row.destination = destination_of(user, *it);
+    row.channel = row.destination.key;
+    row.user = command.user;
+  }
+  t.audit(command.actor, "test", "channel", row.channel);
+  const std::string id = row.id.str();
+  t.row(std::move(row));
+  ++t.s.stats.notifications;
+  t.out.effects.emplace_back(WakeOutbox{});
+  t.done(std::nullopt, id);
+}
+
+void on_delivery_trouble(Transition& t, const DeliveryTrouble& event) {
+  const auto it = t.s.incidents.find(event.incident);
+  if (it == t.s.incidents.end()) return;
+  write(t, it->second,
+        annotate(it->second.row, TimelineType::kDeliveryFailed,
+                 fmt::format("{}: {}", event.channel, event.why), t.wall()));
+  if (!event.user.empty() && event.more_contacts) {
+    t.row(HurryOutbox{event.incident, event.user, t.wall()});
+    t.out.effects.emplace_back(WakeOutbox{});
+  }
+}
+
+void on_channel_health(Transition& t, const ChannelHealth& event) {
+  t.event("channel", event.channel, event.ok ? "takes messages again" : event.why);
 }
 
 void escalate_due(Transition& t) {

@@ -19,6 +19,7 @@ NotificationContent content_of(const IncidentRow& incident, const MonitorSpec* m
     c.target = describe(monitor->probe.target);
   }
   c.region = incident.region;
+  c.urgency = incident.urgency;
   c.started_at = incident.started_at;
   c.opened_at = incident.opened_at;
   c.resolved_at = incident.resolved_at;
@@ -28,10 +29,22 @@ NotificationContent content_of(const IncidentRow& incident, const MonitorSpec* m
 }
 
 bool same_destination(const ChannelSpec& a, const ChannelSpec& b) {
-  return a.key == b.key && a.type == b.type && a.url == b.url && a.secret_file == b.secret_file;
+  return a.key == b.key && a.type == b.type && a.url == b.url && a.to == b.to &&
+         a.secret_file == b.secret_file;
 }
 
 }  // namespace
+
+ChannelSpec destination_of(const UserSpec& user, const ContactMethod& contact) {
+  ChannelSpec out;
+  out.id = ChannelId{contact.id.bytes};
+  out.key = user.key + "/" + contact.key;
+  out.type = contact.type;
+  out.url = contact.url;
+  out.to = contact.to;
+  out.secret_file = contact.secret_file;
+  return out;
+}
 
 NotifyPlan plan_triggers(const IncidentRow& incident, const StepTaken& step,
                          const std::map<std::string, ChannelSpec>& channels,
@@ -59,7 +72,10 @@ NotifyPlan plan_triggers(const IncidentRow& incident, const StepTaken& step,
                          target.channel,
                          it->second,
                          content,
-                         now});
+                         now,
+                         now,
+                         {},
+                         false});
     const bool known =
         std::any_of(plan.notified.begin(), plan.notified.end(),
                     [&](const ChannelSpec& c) { return same_destination(c, it->second); });
@@ -89,7 +105,10 @@ std::vector<OutboxRow> plan_resolves(const IncidentRow& incident, const MonitorS
                     destination.key,
                     destination,
                     content,
-                    now});
+                    now,
+                    now,
+                    {},
+                    false});
   }
   return rows;
 }

@@ -16,6 +16,9 @@
 
 namespace tocsin::collector {
 
+/// A contact method as a channel: its key is "USER/METHOD", which no channel can have.
+ChannelSpec destination_of(const UserSpec& user, const ContactMethod& contact);
+
 struct NotifyPlan {
   std::vector<OutboxRow> rows;        ///< Without ids.
   std::vector<std::string> missing;   ///< Channel keys that no longer exist.

@@ -37,6 +37,25 @@ void put_object(Catalog& catalog, const CatalogRow& row) {
     catalog.channels[channel->key] = *channel;
   } else if (const auto* page = std::get_if<StatusPageSpec>(&row.object)) {
     catalog.pages[page->slug] = *page;
+  } else if (const auto* user = std::get_if<UserSpec>(&row.object)) {
+    catalog.users[user->key] = *user;
+  }
+}
+
+/// Tables that are kept as they are written.
+void put_people(const Row& row, State& s) {
+  if (const auto* object = std::get_if<ObjectRow>(&row)) {
+    s.catalog.meta[{object->kind, object->key}] = object->meta;
+  } else if (const auto* credential = std::get_if<CredentialRow>(&row)) {
+    s.auth.credentials[credential->user] = *credential;
+  } else if (const auto* token = std::get_if<TokenRow>(&row)) {
+    s.auth.tokens[token->digest] = *token;
+  } else if (const auto* session = std::get_if<SessionRow>(&row)) {
+    s.auth.sessions[session->digest] = *session;
+  } else if (const auto* report = std::get_if<ReportRow>(&row)) {
+    s.reports[report->id] = *report;
+  } else if (const auto* request = std::get_if<IdempotencyRow>(&row)) {
+    s.requests[request->key] = *request;
   }
 }
 
@@ -67,8 +86,12 @@ Sorted sort_rows(const Snapshot& snapshot, State& s) {
       out.incidents.push_back(incident);
     } else if (const auto* escalation = std::get_if<EscalationRow>(&row)) {
       out.escalations.push_back(escalation);
+    } else {
+      put_people(row, s);
     }
   }
+  for (const auto& [key, request] : s.requests) s.request_order.emplace_back(request.at, key);
+  std::sort(s.request_order.begin(), s.request_order.end());
   std::sort(out.series.begin(), out.series.end(),
             [](const SeriesRow* a, const SeriesRow* b) { return a->series < b->series; });
   std::sort(out.agents.begin(), out.agents.end(),
@@ -116,6 +139,7 @@ void build_tables(State& s, const Sorted& rows, Now now) {
     if (meta->name == "config_version") s.catalog.version = meta->value;
     if (meta->name == "next_incident_number") s.next_incident = meta->value;
     if (meta->name == "event_seq") s.event_seq = meta->value;
+    if (meta->name == "audit_seq") s.audit_seq = meta->value;
     if (!meta->name.starts_with(kEpochPrefix)) continue;
     const auto id = AgentId::parse(std::string_view{meta->name}.substr(kEpochPrefix.size()));
     AgentTable* agent = id ? s.find_agent(*id) : nullptr;

@@ -71,6 +71,8 @@ const char* to_string(IncidentKind kind) {
       return "monitor";
     case IncidentKind::kImpaired:
       return "impaired";
+    case IncidentKind::kDeadChannel:
+      return "dead_channel";
   }
   return "?";
 }
@@ -95,6 +97,14 @@ const char* to_string(TimelineType type) {
       return "start_moved";
     case TimelineType::kFallback:
       return "fallback";
+    case TimelineType::kAssigned:
+      return "assigned";
+    case TimelineType::kAckExpired:
+      return "ack_expired";
+    case TimelineType::kDeliveryFailed:
+      return "delivery_failed";
+    case TimelineType::kWatch:
+      return "watch";
   }
   return "?";
 }
@@ -107,8 +117,78 @@ const char* to_string(NotificationKind kind) {
       return "resolve";
     case NotificationKind::kTest:
       return "test";
+    case NotificationKind::kUpdate:
+      return "update";
   }
   return "?";
+}
+
+const char* to_string(ReportKind kind) {
+  switch (kind) {
+    case ReportKind::kIncident:
+      return "incident";
+    case ReportKind::kMaintenance:
+      return "maintenance";
+  }
+  return "?";
+}
+
+const char* to_string(ReportState state) {
+  switch (state) {
+    case ReportState::kInvestigating:
+      return "investigating";
+    case ReportState::kIdentified:
+      return "identified";
+    case ReportState::kMonitoring:
+      return "monitoring";
+    case ReportState::kResolved:
+      return "resolved";
+    case ReportState::kScheduled:
+      return "scheduled";
+    case ReportState::kInProgress:
+      return "in_progress";
+    case ReportState::kCompleted:
+      return "completed";
+  }
+  return "?";
+}
+
+const char* to_string(Impact impact) {
+  switch (impact) {
+    case Impact::kNone:
+      return "none";
+    case Impact::kMinor:
+      return "minor";
+    case Impact::kMajor:
+      return "major";
+    case Impact::kCritical:
+      return "critical";
+  }
+  return "?";
+}
+
+std::optional<ReportState> parse_report_state(std::string_view word) {
+  for (int i = 1; i <= 7; ++i) {
+    const auto state = static_cast<ReportState>(i);
+    if (word == to_string(state)) return state;
+  }
+  return std::nullopt;
+}
+
+std::optional<Impact> parse_impact(std::string_view word) {
+  for (int i = 1; i <= 4; ++i) {
+    const auto impact = static_cast<Impact>(i);
+    if (word == to_string(impact)) return impact;
+  }
+  return std::nullopt;
+}
+
+ReportKind kind_of(ReportState state) {
+  return state >= ReportState::kScheduled ? ReportKind::kMaintenance : ReportKind::kIncident;
+}
+
+bool is_over(ReportState state) {
+  return state == ReportState::kResolved || state == ReportState::kCompleted;
 }
 
 }  // namespace tocsin::collector

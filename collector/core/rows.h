@@ -32,11 +32,148 @@ struct MetaRow {
 
 /// KEY kind + key. Catalogue objects; `removed` deletes the row.
 struct CatalogRow {
-  std::variant<RegionSpec, MonitorEntry, ServiceSpec, PolicySpec, ChannelSpec, StatusPageSpec>
+  std::variant<RegionSpec, MonitorEntry, ServiceSpec, PolicySpec, ChannelSpec, StatusPageSpec,
+               UserSpec>
       object;
   bool removed = false;
 
   friend bool operator==(const CatalogRow&, const CatalogRow&) = default;
+};
+
+/// KEY kind + key. Beside a CatalogRow; `removed` deletes the row.
+struct ObjectRow {
+  ObjectKind kind = ObjectKind::kMonitor;
+  std::string key;
+  ObjectMeta meta;
+  bool removed = false;
+
+  friend bool operator==(const ObjectRow&, const ObjectRow&) = default;
+};
+
+/// KEY user. An empty hash: no password, cannot log in with one. Deleted with the user.
+struct CredentialRow {
+  UserId user;
+  std::string password_hash;  ///< argon2id, encoded ("$argon2id$v=19$...").
+  WallTime changed_at;
+  bool removed = false;
+
+  friend bool operator==(const CredentialRow&, const CredentialRow&) = default;
+};
+
+/// KEY id. A secret that programs show ("tcs_..."); only its digest is kept.
+struct TokenRow {
+  TokenId id;
+  std::string name;
+  std::string prefix;  ///< The first characters of the secret, for people to recognise it by.
+  std::string digest;  ///< SHA-256 of the secret, hex.
+  std::string owner;   ///< User key; empty: a token of its own ("service account").
+  Role role = Role::kViewer;        ///< Never more than its owner's.
+  std::vector<std::string> scopes;  ///< Empty: everything of the role (authorize.h).
+  WallTime created;
+  std::string created_by;
+  WallTime expires = WallTime::never();
+  std::optional<WallTime> last_used;  ///< To the hour.
+  std::optional<WallTime> revoked_at;
+
+  friend bool operator==(const TokenRow&, const TokenRow&) = default;
+};
+
+/// KEY digest. A login in a browser.
+struct SessionRow {
+  std::string digest;  ///< SHA-256 of the cookie's value, hex.
+  UserId user;
+  WallTime created;
+  WallTime expires;
+  std::string client;  ///< User-Agent, printable, cut.
+  bool removed = false;
+
+  friend bool operator==(const SessionRow&, const SessionRow&) = default;
+};
+
+/// KEY seq. Who did what; never changed, never deleted before its retention ends.
+struct AuditRow {
+  std::uint64_t seq = 0;
+  WallTime at;
+  std::string actor;   ///< "user:ann", "token:ci", "monitors_file", "command line uid 0".
+  std::string action;  ///< "create", "update", "delete", "acknowledge", "revoke" ...
+  std::string kind;    ///< "monitor", "incident", "token" ...
+  std::string key;     ///< Of the object: its key or id.
+  std::string detail;  ///< One line for people: the changed fields, the reason.
+
+  friend bool operator==(const AuditRow&, const AuditRow&) = default;
+};
+
+inline constexpr Duration kIdempotencyKept = std::chrono::hours{24};
+/// More are forgotten, oldest first.
+inline constexpr std::size_t kIdempotencyMax = 10'000;
+
+/// KEY key. What was answered to a request that said Idempotency-Key; kept for kIdempotencyKept.
+struct IdempotencyRow {
+  std::string key;      ///< Principal and key.
+  std::string digest;   ///< Of method, path and body, hex.
+  std::string subject;  ///< Id or key of what was made.
+  WallTime at;
+  bool removed = false;
+
+  friend bool operator==(const IdempotencyRow&, const IdempotencyRow&) = default;
+};
+
+enum class ReportKind : std::uint8_t { kIncident = 1, kMaintenance = 2 };
+
+/// The first four are of incidents, the last three of maintenances.
+enum class ReportState : std::uint8_t {
+  kInvestigating = 1,
+  kIdentified = 2,
+  kMonitoring = 3,
+  kResolved = 4,
+  kScheduled = 5,
+  kInProgress = 6,
+  kCompleted = 7,
+};
+
+/// How bad it is for readers, as the author says it.
+enum class Impact : std::uint8_t { kNone = 1, kMinor = 2, kMajor = 3, kCritical = 4 };
+
+const char* to_string(ReportKind kind);
+const char* to_string(ReportState state);
+const char* to_string(Impact impact);
+std::optional<ReportState> parse_report_state(std::string_view word);
+std::optional<Impact> parse_impact(std::string_view word);
+ReportKind kind_of(ReportState state);
+bool is_over(ReportState state);
+
+inline constexpr std::size_t kReportUpdatesMax = 200;
+inline constexpr std::size_t kReportTextMax = 8 * 1024;
+
+struct ReportUpdate {
+  WallTime at;
+  ReportState state = ReportState::kInvestigating;
+  std::string text;  ///< Plain text.
+
+  friend bool operator==(const ReportUpdate&, const ReportUpdate&) = default;
+};
+
+/// KEY id. What people tell readers of a status page; the newest update says its state.
+struct ReportRow {
+  ReportId id;
+  std::string page;  ///< Slug.
+  ReportKind kind = ReportKind::kIncident;
+  std::string title;
+  Impact impact = Impact::kMinor;
+  std::vector<std::string> components;  ///< PageComponent::key of those affected.
+  std::vector<ReportUpdate> updates;    ///< Oldest first, at least one, at most kReportUpdatesMax.
+  std::optional<WallTime> scheduled_from;  ///< kMaintenance.
+  std::optional<WallTime> scheduled_to;
+  WallTime created;
+  std::string created_by;  ///< Never shown to readers.
+  std::uint64_t rev = 1;   ///< The ETag of the API.
+  bool removed = false;
+
+  ReportState state() const {
+    return updates.empty() ? ReportState::kResolved : updates.back().state;
+  }
+
+  friend bool operator==(const ReportRow&, const ReportRow&) = default;
 };
 
 /// KEY series. Never deleted, never reused: results of old series stay readable.
@@ -190,7 +327,8 @@ struct RegionStateRow {
 
 enum class IncidentKind : std::uint8_t {
   kMonitor = 1,
-  kImpaired = 2,  ///< "monitoring impaired" of a region, on the `system` service.
+  kImpaired = 2,     ///< "monitoring impaired" of a region, on the `system` service.
+  kDeadChannel = 3,  ///< A destination that takes no messages, on the `system` service.
 };
 
 enum class IncidentState : std::uint8_t {
@@ -212,8 +350,12 @@ struct IncidentRow {
   IncidentState state = IncidentState::kOpen;
   std::optional<MonitorId> monitor;
   std::string monitor_key;
-  std::string region;  ///< kImpaired.
+  std::string region;   ///< kImpaired.
+  std::string channel;  ///< kDeadChannel: key of the channel, or "USER/CONTACT".
   std::string service;
+  Urgency urgency = Urgency::kHigh;   ///< Of the service, when it opened.
+  std::string assignee;               ///< User key; empty: nobody.
+  std::vector<std::string> watchers;  ///< User keys, sorted; told of its updates.
   std::string title;
   std::string because;
   WallTime started_at;  ///< Slot of the first failing vote; late results may move it back.
@@ -226,6 +368,8 @@ struct IncidentRow {
   std::vector<CheckResult> evidence;  ///< The deciding result of each down region, with attempts.
   std::uint32_t timeline_seq = 0;     ///< Last used.
   PolicySpec policy;                  ///< As it was when the incident opened; empty key: none.
+  /// Notifications whose acknowledge link was used; each works once.
+  std::vector<NotificationId> used_links;
   std::vector<ChannelSpec> notified;  ///< Each destination that was sent a trigger, as it was then:
                                       ///< the resolve goes there even if the channel is gone.
 
@@ -242,6 +386,10 @@ enum class TimelineType : std::uint8_t {
   kReopened = 7,
   kStartMoved = 8,
   kFallback = 9,
+  kAssigned = 10,
+  kAckExpired = 11,      ///< ack_timeout: it is open again.
+  kDeliveryFailed = 12,  ///< A message could not be delivered; what follows from it.
+  kWatch = 13,
 };
 
 const char* to_string(TimelineType type);
@@ -265,11 +413,17 @@ struct EscalationRow {
   int repeat = 0;  ///< Which pass over the ladder.
   WallTime due_at;
   bool done = false;
+  bool ack_expiry = false;  ///< Acknowledged: `due_at` is when that ends, and the ladder restarts.
 
   friend bool operator==(const EscalationRow&, const EscalationRow&) = default;
 };
 
-enum class NotificationKind : std::uint8_t { kTrigger = 1, kResolve = 2, kTest = 3 };
+enum class NotificationKind : std::uint8_t {
+  kTrigger = 1,
+  kResolve = 2,
+  kTest = 3,
+  kUpdate = 4,  ///< Acknowledged, reassigned, noted, open again: for those who were told.
+};
 
 const char* to_string(NotificationKind kind);
 
@@ -284,6 +438,7 @@ struct NotificationContent {
   std::string monitor_name;
   std::string target;  ///< describe(spec.target).
   std::string region;  ///< kImpaired.
+  Urgency urgency = Urgency::kHigh;
   WallTime started_at;
   WallTime opened_at;
   std::optional<WallTime> resolved_at;
@@ -308,8 +463,21 @@ struct OutboxRow {
   ChannelSpec destination;  ///< As it was: a resolve goes to where the trigger went.
   NotificationContent content;
   WallTime created;
+  WallTime due;                ///< Not sent before; `created` for most.
+  std::string user;            ///< Whose contact method it is; empty for a channel.
+  bool more_contacts = false;  ///< A later intent of the same step reaches the same person.
 
   friend bool operator==(const OutboxRow&, const OutboxRow&) = default;
+};
+
+/// A message to the person could not be delivered: their pending triggers of the incident are due
+/// at `at`, whatever their rules said.
+struct HurryOutbox {
+  IncidentId incident;
+  std::string user;
+  WallTime at;
+
+  friend bool operator==(const HurryOutbox&, const HurryOutbox&) = default;
 };
 
 /// Marks every pending trigger of the incident cancelled (acknowledged or resolved). What is
@@ -336,7 +504,7 @@ struct ResultRow {
 struct EventRow {
   std::uint64_t seq = 0;
   WallTime at;
-  std::string topic;    ///< "monitor", "incident", "agent", "region", "catalog".
+  std::string topic;  ///< "monitor", "incident", "agent", "region", "catalog", "report", "channel".
   std::string subject;  ///< Key or id.
   std::string text;     ///< One line for people.
 
@@ -345,7 +513,9 @@ struct EventRow {
 
 using Row = std::variant<MetaRow, CatalogRow, SeriesRow, AgentRow, EnrolmentRow, StreamRow,
                          AssignmentRow, VerdictRow, MonitorStateRow, RegionStateRow, IncidentRow,
-                         TimelineRow, EscalationRow, OutboxRow, CancelOutbox, ResultRow, EventRow>;
+                         TimelineRow, EscalationRow, OutboxRow, CancelOutbox, ResultRow, EventRow,
+                         ObjectRow, CredentialRow, TokenRow, SessionRow, AuditRow, IdempotencyRow,
+                         ReportRow, HurryOutbox>;
 
 /// One record of the journal, in step order within its group.
 struct JournalEntry {

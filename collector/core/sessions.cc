@@ -342,6 +342,7 @@ void on_run_now(Transition& t, const RunNow& command) {
 }
 
 void on_add_enrolment(Transition& t, const AddEnrolment& command) {
+  if (t.answered_before(command.once)) return;
   const EnrolmentRow& row = command.enrolment;
   if (!t.s.catalog.regions.contains(row.region)) {
     t.reply(Error{Errc::kNotFound,
@@ -356,8 +357,27 @@ void on_add_enrolment(Transition& t, const AddEnrolment& command) {
   t.row(row);
   t.out.effects.emplace_back(
       KeyChanged{KeyChanged::Use::kEnrolment, row.public_key, row.id.bytes, row.expires_at});
+  ++t.s.enrolments_rev;
   t.event("agent", row.region, fmt::format("enrolment made by {}", command.actor));
+  t.audit(command.actor, "create", "enrolment", row.id.str(), "region " + row.region);
+  t.done(command.once, row.id.str());
+}
+
+void on_remove_enrolment(Transition& t, const RemoveEnrolment& command) {
+  const auto it = t.s.enrolments.find(command.enrolment);
+  if (it == t.s.enrolments.end()) {
+    t.reply(Error{Errc::kNotFound, "no enrolment has the id " + command.enrolment.str()});
+    return;
+  }
   t.reply();
+  EnrolmentRow& row = it->second;
+  if (row.used_at || row.expires_at <= t.wall()) return;
+  row.expires_at = t.wall();
+  t.row(row);
+  ++t.s.enrolments_rev;
+  t.out.effects.emplace_back(
+      KeyChanged{KeyChanged::Use::kNone, row.public_key, row.id.bytes, WallTime::never()});
+  t.audit(command.actor, "delete", "enrolment", row.id.str(), "region " + row.region);
 }
 
 void on_enrol(Transition& t, const EnrolAgent& command) {
@@ -370,6 +390,7 @@ void on_enrol(Transition& t, const EnrolAgent& command) {
     return;
   }
   EnrolmentRow& enrolment = it->second;
+  ++t.s.enrolments_rev;
   const std::string& key = command.enrol.public_key;
   if (enrolment.used_at) {
     const AgentTable* agent = enrolment.agent ? t.s.find_agent(*enrolment.agent) : nullptr;
@@ -440,6 +461,7 @@ void on_revoke(Transition& t, const RevokeAgent& command) {
         "this key was revoked: enrol the agent again");
   }
   t.event("agent", command.agent.str(), fmt::format("revoked by {}", command.actor));
+  t.audit(command.actor, "revoke", "agent", command.agent.str(), agent->row.region);
   const std::uint32_t index = t.s.index_of(*agent);
   if (agent->liveness.holds_work()) leaves(t, *agent, kBlindAfter, "revoked");
   const std::set<SeriesId> held = t.s.agents[index].assigned;

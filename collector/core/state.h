@@ -135,6 +135,15 @@ struct State {
   std::map<StreamId, StreamState> streams;
   std::map<IncidentId, IncidentTable> incidents;  ///< Unresolved.
   std::map<EnrolmentId, EnrolmentRow> enrolments;
+  AuthTables auth;
+  std::map<ReportId, ReportRow> reports;  ///< Those that are not over, and the newest that are.
+  std::map<std::string, IdempotencyRow> requests;
+  std::deque<std::pair<WallTime, std::string>> request_order;  ///< Oldest first.
+  std::uint64_t audit_seq = 0;
+  /// Raised by each change of the table of that name; views are made anew when they differ.
+  std::uint64_t auth_rev = 1;
+  std::uint64_t reports_rev = 1;
+  std::uint64_t enrolments_rev = 1;
   /// The newest generation of each (monitor, region).
   std::map<std::pair<MonitorId, std::uint32_t>, std::uint32_t> generations;
   std::uint64_t next_incident = 1;

@@ -25,6 +25,53 @@ void Transition::reply(std::optional<Error> error) {
   out.reply->error = std::move(error);
 }
 
+void Transition::audit(const std::string& actor, std::string action, std::string kind,
+                       std::string key, std::string detail) {
+  audits_ = true;
+  row(AuditRow{++s.audit_seq, wall(), actor, std::move(action), std::move(kind), std::move(key),
+               std::move(detail)});
+}
+
+bool Transition::answered_before(const std::optional<Once>& once) {
+  if (!once) return false;
+  forget_requests();
+  const auto it = s.requests.find(once->key);
+  if (it == s.requests.end()) return false;
+  if (it->second.digest != once->digest) {
+    reply(Error{Errc::kExists, "this Idempotency-Key was used for another request"});
+    return true;
+  }
+  reply();
+  out.reply->subject = it->second.subject;
+  out.reply->repeated = true;
+  return true;
+}
+
+void Transition::done(const std::optional<Once>& once, std::string subject) {
+  reply();
+  out.reply->subject = subject;
+  if (!once) return;
+  IdempotencyRow kept{once->key, once->digest, std::move(subject), wall(), false};
+  row(kept);
+  s.request_order.emplace_back(wall(), once->key);
+  s.requests[once->key] = std::move(kept);
+}
+
+/// The old ones, and the oldest when there are too many.
+void Transition::forget_requests() {
+  while (!s.request_order.empty()) {
+    const auto& [at, key] = s.request_order.front();
+    if (wall() - at < kIdempotencyKept && s.requests.size() < kIdempotencyMax) return;
+    const auto it = s.requests.find(key);
+    if (it != s.requests.end()) {
+      it->second.removed = true;
+      row(it->second);
+      s.requests.erase(it);
+    }
+    s.request_order.pop_front();
+  }
+}
+
 void Transition::put(std::uint32_t agent, SeriesId series) {
   Delta& delta = deltas_[agent];
   delta.drop.erase(series);
@@ -71,6 +118,7 @@ Decision Transition::finish() {
   for (const std::uint32_t index : whole_) send_assignment(index, nullptr);
   for (const std::uint32_t index : touched_) row(s.agents[index].row);
   if (events_) row(MetaRow{"event_seq", s.event_seq});
+  if (audits_) row(MetaRow{"audit_seq", s.audit_seq});
   return std::move(out);
 }
 

@@ -45,6 +45,15 @@ class Transition {
   void send(const AgentTable& agent, CollectorMessage message);
   void journal(Bytes bytes);
   void reply(std::optional<Error> error = std::nullopt);
+  /// One line of the audit log, in the same transaction.
+  void audit(const std::string& actor, std::string action, std::string kind, std::string key,
+             std::string detail = {});
+
+  /// True when the request was carried out before, or its key was used for another one; then it is
+  /// answered already.
+  bool answered_before(const std::optional<Once>& once);
+  /// Answers with `subject` and remembers that for a repetition.
+  void done(const std::optional<Once>& once, std::string subject);
 
   void touch(const AgentTable& agent) { touched_.insert(s.index_of(agent)); }
 
@@ -68,8 +77,11 @@ class Transition {
 
   void send_assignment(std::uint32_t agent, const Delta* delta);
 
+  void forget_requests();
+
   IdMinter& ids_;
   bool events_ = false;
+  bool audits_ = false;
   std::set<std::uint32_t> touched_;
   std::map<std::uint32_t, Delta> deltas_;
   std::set<std::uint32_t> whole_;
@@ -95,6 +107,12 @@ void note_unknown(Transition& t, IncidentId id, const std::string& why);
 void shift_start(Transition& t, IncidentId id, WallTime start);
 void on_acknowledge(Transition& t, const AcknowledgeIncident& command);
 void on_resolve(Transition& t, const ResolveIncident& command);
+void on_reassign(Transition& t, const ReassignIncident& command);
+void on_note(Transition& t, const AddIncidentNote& command);
+void on_watch(Transition& t, const WatchIncident& command);
+void on_send_test(Transition& t, const SendTest& command);
+void on_delivery_trouble(Transition& t, const DeliveryTrouble& event);
+void on_channel_health(Transition& t, const ChannelHealth& event);
 /// One step of every incident whose time has come.
 void escalate_due(Transition& t);
 void impaired_opens(Transition& t, RegionTable& region, const std::string& why);
@@ -117,6 +135,23 @@ void sweep_liveness(Transition& t);
 /// Seeing agents of the region are counted again.
 void look_at_region(Transition& t, RegionTable& region, Duration grace);
 void arm_agent(State& state, const AgentTable& agent);
+
+void on_remove_enrolment(Transition& t, const RemoveEnrolment& command);
+
+// --- people.cc ---
+void on_set_password(Transition& t, const SetPassword& command);
+void on_add_token(Transition& t, const AddToken& command);
+void on_revoke_token(Transition& t, const RevokeToken& command);
+void on_touch_tokens(Transition& t, const TouchTokens& command);
+void on_open_session(Transition& t, const OpenSession& command);
+void on_close_sessions(Transition& t, const CloseSessions& command);
+/// What users of `before` who are gone or disabled had is taken away.
+void sync_users(Transition& t, const Catalog& before);
+
+// --- reports.cc ---
+void on_put_report(Transition& t, const PutReport& command);
+void on_add_report_update(Transition& t, const AddReportUpdate& command);
+void on_delete_report(Transition& t, const DeleteReport& command);
 
 // --- assign.cc ---
 

@@ -22,6 +22,9 @@ using Errors = std::vector<FieldError>;
 
 constexpr std::size_t kStepsMax = 20;
 constexpr std::size_t kTextMax = 200;
+constexpr std::size_t kContactsMax = 20;  // Contact methods of a user, and rules.
+constexpr std::size_t kUrlMax = 2048;
+constexpr Duration kRuleDelayMax = std::chrono::hours{24};
 
 constexpr std::array<std::string_view, 3> kTypes{"http", "tcp", "dns"};
 /// Words of the language whose checks come with later versions.
@@ -375,26 +378,106 @@ Node duration_node(Duration d) { return Node::string(format_duration(d)); }
 
 // --- the others ---
 
+/// Where a channel or a contact method sends to: type, to or url, secret.
+void read_destination(MapReader& reader, ChannelType& type, std::string& to, std::string& url,
+                      std::string& secret_file, Errors& errors) {
+  std::string word;
+  reader.text("type", word);
+  if (word == "webhook") {
+    type = ChannelType::kWebhook;
+  } else if (word == "email") {
+    type = ChannelType::kEmail;
+  } else {
+    reader.error("type", one_of(word, {"webhook", "email"}));
+  }
+  const bool web = type == ChannelType::kWebhook;
+  reader.text("url", url);
+  reader.text("to", to);
+  if (web) {
+    const bool good = url.starts_with("http://") || url.starts_with("https://");
+    if (!good || url.size() > kUrlMax) {
+      reader.error("url",
+                   fmt::format("expected an http:// or https:// URL of at most {} bytes", kUrlMax));
+    }
+    if (!to.empty()) reader.error("to", "only e-mail has an address: expected url");
+  } else {
+    if (!is_mail_address(to)) reader.error("to", "expected an e-mail address");
+    if (!url.empty()) reader.error("url", "e-mail has no URL: expected to");
+  }
+  const Node* secret = reader.child("secret");
+  if (secret == nullptr) return;
+  if (secret->kind != Node::Kind::kMap) {
+    reader.error("secret", "expected {file: NAME}: secrets are never written here");
+    return;
+  }
+  MapReader secret_reader{*secret, reader.path_of("secret"), errors};
+  secret_reader.text("file", secret_file);
+  const bool plain = !secret_file.empty() && secret_file.size() <= kTextMax &&
+                     secret_file.front() != '.' &&
+                     std::all_of(secret_file.begin(), secret_file.end(), [](char c) {
+                       return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                              (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
+                     });
+  if (!plain) {
+    secret_reader.error("file", "expected the name of a file in secrets_dir, without slashes");
+  }
+  secret_reader.finish();
+}
+
+bool read_urgency(MapReader& reader, Urgency& out) {
+  std::string word;
+  reader.text("urgency", word);
+  if (word == "high") {
+    out = Urgency::kHigh;
+  } else if (word == "low") {
+    out = Urgency::kLow;
+  } else {
+    return false;
+  }
+  return true;
+}
+
+/// An http(s) URL for readers, or an address where that is allowed.
+void read_link(MapReader& reader, std::string_view field, bool or_address, std::string& out) {
+  reader.text(field, out);
+  if (out.empty()) return;
+  const bool web = (out.starts_with("http://") || out.starts_with("https://")) &&
+                   out.size() <= kUrlMax && out.find_first_of(" \"'<>\t\r\n") == std::string::npos;
+  if (web || (or_address && is_mail_address(out))) return;
+  reader.error(field, or_address ? "expected an http(s) URL or an e-mail address"
+                                 : "expected an http:// or https:// URL");
+}
+
+void mint_ids(UserSpec& user, const IdSource& new_id) {
+  user.id = UserId{new_id()};
+  for (ContactMethod& contact : user.contacts) contact.id = ContactMethodId{new_id()};
+  for (NotificationRule& rule : user.rules) rule.id = NotificationRuleId{new_id()};
+}
+
 NotifyTarget read_notify(const Node& node, const std::string& path, Errors& errors) {
   NotifyTarget target;
   const std::size_t before = errors.size();
   MapReader reader{node, path, errors};
   if (node.kind != Node::Kind::kMap) return target;
-  if (reader.has("user") || reader.has("schedule")) {
-    errors.push_back({path, fmt::format("{}people and schedules are not in this version: expected "
-                                        "channel",
+  if (reader.has("schedule")) {
+    errors.push_back({path, fmt::format("{}schedules are not in this version: expected channel or "
+                                        "user",
                                         describe(node.mark))});
     return target;
   }
   reader.text("channel", target.channel);
-  if (errors.size() == before && !is_key(target.channel)) {
-    reader.error("channel", "expected a channel's key");
+  reader.text("user", target.user);
+  const bool both = !target.channel.empty() && !target.user.empty();
+  if (errors.size() == before && (both || !is_key(target.channel + target.user))) {
+    reader.error(target.user.empty() ? "channel" : "user",
+                 "expected either {channel: KEY} or {user: KEY}");
   }
   reader.finish();
   return target;
 }
 
 Node notify_to_node(const NotifyTarget& target) {
+  if (!target.user.empty()) return Node::map({{"user", Node::string(target.user)}});
   return Node::map({{"channel", Node::string(target.channel)}});
 }
 
@@ -495,6 +578,10 @@ ServiceSpec read_service(const Node& node, const std::string& path, Errors& erro
   if (!out.policy.empty() && !is_key(out.policy)) {
     reader.error("policy", "expected an escalation policy's key");
   }
+  read_title(reader, "description", out.description);
+  if (reader.has("urgency") && !read_urgency(reader, out.urgency)) {
+    reader.error("urgency", "expected high or low");
+  }
   reader.finish();
   return out;
 }
@@ -505,6 +592,7 @@ PolicySpec read_policy(const Node& node, const std::string& path, Errors& errors
   if (node.kind != Node::Kind::kMap) return out;
   read_key(reader, "key", out.key);
   reader.integer("repeat", 0, 10, out.repeat);
+  reader.duration("ack_timeout", out.ack_timeout);
   if (const Node* fallback = reader.child("fallback")) {
     out.fallback = read_notify(*fallback, reader.path_of("fallback"), errors);
   }
@@ -537,42 +625,7 @@ ChannelSpec read_channel(const Node& node, const std::string& path, Errors& erro
   MapReader reader{node, path, errors};
   if (node.kind != Node::Kind::kMap) return out;
   read_key(reader, "key", out.key);
-  std::string type;
-  reader.text("type", type);
-  if (type == "webhook") {
-    out.type = ChannelType::kWebhook;
-  } else if (type == "email") {
-    out.type = ChannelType::kEmail;
-  } else {
-    reader.error("type", one_of(type, {"webhook", "email"}));
-  }
-  reader.text("url", out.url);
-  const bool web = out.url.starts_with("http://") || out.url.starts_with("https://");
-  const bool mail = out.url.starts_with("mailto:");
-  if (out.url.size() > 2048 || (out.type == ChannelType::kWebhook && !web) ||
-      (out.type == ChannelType::kEmail && !mail)) {
-    reader.error("url", out.type == ChannelType::kWebhook
-                            ? "expected an http:// or https:// URL of at most 2048 bytes"
-                            : "expected mailto:ADDRESS");
-  }
-  if (const Node* secret = reader.child("secret")) {
-    if (secret->kind != Node::Kind::kMap) {
-      reader.error("secret", "expected {file: NAME}: secrets are never written here");
-    } else {
-      MapReader secret_reader{*secret, reader.path_of("secret"), errors};
-      secret_reader.text("file", out.secret_file);
-      const bool plain = !out.secret_file.empty() && out.secret_file.size() <= kTextMax &&
-                         out.secret_file.front() != '.' &&
-                         std::all_of(out.secret_file.begin(), out.secret_file.end(), [](char c) {
-                           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                                  (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
-                         });
-      if (!plain) {
-        secret_reader.error("file", "expected the name of a file in secrets_dir, without slashes");
-      }
-      secret_reader.finish();
-    }
-  }
+  read_destination(reader, out.type, out.to, out.url, out.secret_file, errors);
   reader.finish();
   return out;
 }
@@ -584,6 +637,11 @@ StatusPageSpec read_page(const Node& node, const std::string& path, Errors& erro
   read_key(reader, "slug", out.slug);
   out.title = out.slug;
   read_title(reader, "title", out.title);
+  read_title(reader, "description", out.description);
+  read_link(reader, "homepage", false, out.homepage);
+  read_link(reader, "contact", true, out.contact);
+  reader.boolean("noindex", out.noindex);
+  std::map<std::string, std::string> seen;  // Component key to the path of the first one.
   each(reader, "groups", [&](const Node& item, const std::string& group_path) {
     PageGroup group;
     MapReader group_reader{item, group_path, errors};
@@ -595,17 +653,94 @@ StatusPageSpec read_page(const Node& node, const std::string& path, Errors& erro
       if (part.kind != Node::Kind::kMap) return;
       part_reader.text("monitor", component.monitor);
       read_title(part_reader, "name", component.name);
+      read_title(part_reader, "description", component.description);
       if (component.monitor.empty() ? component.name.empty() : !is_key(component.monitor)) {
         part_reader.error("monitor",
                           "expected a monitor's key, or a name for a component that "
                           "follows no monitor");
       }
       part_reader.finish();
+      const auto [first, fresh] = seen.try_emplace(component.key(), part_path);
+      if (!fresh) {
+        errors.push_back(
+            {part_path, fmt::format("{}'{}' is a component already: {}", describe(part.mark),
+                                    component.key(), first->second)});
+      }
       group.components.push_back(std::move(component));
     });
     group_reader.finish();
     out.groups.push_back(std::move(group));
   });
+  reader.finish();
+  return out;
+}
+
+UserSpec read_user(const Node& node, const std::string& path, Errors& errors) {
+  UserSpec out;
+  MapReader reader{node, path, errors};
+  if (node.kind != Node::Kind::kMap) return out;
+  read_key(reader, "key", out.key);
+  out.name = out.key;
+  read_title(reader, "name", out.name);
+  reader.text("email", out.email);
+  if (!out.email.empty() && !is_mail_address(out.email)) {
+    reader.error("email", "expected an e-mail address");
+  }
+  std::string role = to_string(out.role);
+  reader.text("role", role);
+  if (const auto known = parse_role(role)) {
+    out.role = *known;
+  } else {
+    reader.error("role", one_of(role, {"viewer", "responder", "editor", "admin"}));
+  }
+  read_title(reader, "time_zone", out.time_zone);
+  if (out.time_zone.empty())
+    reader.error("time_zone", "expected an IANA name such as Europe/Berlin");
+  reader.boolean("disabled", out.disabled);
+  each(reader, "contact_methods", [&](const Node& item, const std::string& item_path) {
+    out.contacts.push_back(read_contact(item, item_path, errors));
+  });
+  if (out.contacts.size() > kContactsMax) {
+    reader.error("contact_methods", fmt::format("expected at most {}", kContactsMax));
+  }
+  each(reader, "notification_rules", [&](const Node& item, const std::string& item_path) {
+    out.rules.push_back(read_rule(item, item_path, errors));
+  });
+  if (out.rules.size() > kContactsMax) {
+    reader.error("notification_rules", fmt::format("expected at most {}", kContactsMax));
+  }
+  reader.finish();
+  return out;
+}
+
+ContactMethod read_contact(const Node& node, const std::string& path, Errors& errors) {
+  ContactMethod out;
+  MapReader reader{node, path, errors};
+  if (node.kind != Node::Kind::kMap) return out;
+  read_key(reader, "key", out.key);
+  read_destination(reader, out.type, out.to, out.url, out.secret_file, errors);
+  reader.finish();
+  return out;
+}
+
+NotificationRule read_rule(const Node& node, const std::string& path, Errors& errors) {
+  NotificationRule out;
+  MapReader reader{node, path, errors};
+  if (node.kind != Node::Kind::kMap) return out;
+  reader.text("contact", out.contact);
+  if (!is_key(out.contact)) reader.error("contact", "expected the key of a contact method");
+  reader.duration("delay", out.delay);
+  if (out.delay < Duration{0} || out.delay > kRuleDelayMax) {
+    reader.error("delay", fmt::format("expected 0s to {}", format_duration(kRuleDelayMax)));
+  }
+  if (reader.has("urgency")) {
+    Urgency urgency = Urgency::kHigh;
+    if (read_urgency(reader, urgency)) {
+      out.urgency = urgency;
+    } else {
+      reader.error("urgency", "expected high or low; leave it out for both");
+    }
+  }
   reader.finish();
   return out;
 }
@@ -623,6 +758,7 @@ tl::expected<CatalogEdit, Errors> read_catalog(const Node& node, const IdSource&
     read_list(top, "escalation-policies", "key", &PolicySpec::key, read_policy, edit.policies,
               errors);
     read_list(top, "channels", "key", &ChannelSpec::key, read_channel, edit.channels, errors);
+    read_list(top, "users", "key", &UserSpec::key, read_user, edit.users, errors);
     read_list(top, "status-pages", "slug", &StatusPageSpec::slug, read_page, edit.pages, errors);
     top.finish();
   }
@@ -632,6 +768,7 @@ tl::expected<CatalogEdit, Errors> read_catalog(const Node& node, const IdSource&
   for (PolicySpec& o : edit.policies) o.id = PolicyId{new_id()};
   for (ChannelSpec& o : edit.channels) o.id = ChannelId{new_id()};
   for (StatusPageSpec& o : edit.pages) o.id = StatusPageId{new_id()};
+  for (UserSpec& o : edit.users) mint_ids(o, new_id);
   return edit;
 }
 
@@ -676,6 +813,8 @@ Node to_node(const ServiceSpec& service) {
   out.set("key", Node::string(service.key));
   out.set("name", Node::string(service.name));
   if (!service.policy.empty()) out.set("policy", Node::string(service.policy));
+  if (!service.description.empty()) out.set("description", Node::string(service.description));
+  out.set("urgency", Node::string(to_string(service.urgency)));
   return out;
 }
 
@@ -683,6 +822,7 @@ Node to_node(const PolicySpec& policy) {
   Node out = Node::map();
   out.set("key", Node::string(policy.key));
   out.set("repeat", Node::integer(policy.repeat));
+  if (policy.ack_timeout != Duration{0}) out.set("ack_timeout", duration_node(policy.ack_timeout));
   if (policy.fallback) out.set("fallback", notify_to_node(*policy.fallback));
   Node& steps = out.set("steps", Node::list());
   for (const EscalationStep& step : policy.steps) {
@@ -699,7 +839,8 @@ Node to_node(const ChannelSpec& channel) {
   Node out = Node::map();
   out.set("key", Node::string(channel.key));
   out.set("type", Node::string(to_string(channel.type)));
-  out.set("url", Node::string(channel.url));
+  if (!channel.url.empty()) out.set("url", Node::string(channel.url));
+  if (!channel.to.empty()) out.set("to", Node::string(channel.to));
   if (!channel.secret_file.empty()) {
     out.set("secret", Node::map({{"file", Node::string(channel.secret_file)}}));
   }
@@ -710,6 +851,10 @@ Node to_node(const StatusPageSpec& page) {
   Node out = Node::map();
   out.set("slug", Node::string(page.slug));
   out.set("title", Node::string(page.title));
+  if (!page.description.empty()) out.set("description", Node::string(page.description));
+  if (!page.homepage.empty()) out.set("homepage", Node::string(page.homepage));
+  if (!page.contact.empty()) out.set("contact", Node::string(page.contact));
+  if (page.noindex) out.set("noindex", Node::boolean(true));
   Node& groups = out.set("groups", Node::list());
   for (const PageGroup& group : page.groups) {
     Node item = Node::map();
@@ -719,6 +864,9 @@ Node to_node(const StatusPageSpec& page) {
       Node part = Node::map();
       if (!component.monitor.empty()) part.set("monitor", Node::string(component.monitor));
       if (!component.name.empty()) part.set("name", Node::string(component.name));
+      if (!component.description.empty()) {
+        part.set("description", Node::string(component.description));
+      }
       components.items.push_back(std::move(part));
     }
     groups.items.push_back(std::move(item));
@@ -726,10 +874,50 @@ Node to_node(const StatusPageSpec& page) {
   return out;
 }
 
+Node to_node(const UserSpec& user) {
+  Node out = Node::map();
+  out.set("key", Node::string(user.key));
+  out.set("name", Node::string(user.name));
+  if (!user.email.empty()) out.set("email", Node::string(user.email));
+  out.set("role", Node::string(to_string(user.role)));
+  out.set("time_zone", Node::string(user.time_zone));
+  if (user.disabled) out.set("disabled", Node::boolean(true));
+  if (!user.contacts.empty()) {
+    Node& list = out.set("contact_methods", Node::list());
+    for (const ContactMethod& contact : user.contacts) list.items.push_back(to_node(contact));
+  }
+  if (!user.rules.empty()) {
+    Node& list = out.set("notification_rules", Node::list());
+    for (const NotificationRule& rule : user.rules) list.items.push_back(to_node(rule));
+  }
+  return out;
+}
+
+Node to_node(const ContactMethod& contact) {
+  Node out = Node::map();
+  out.set("key", Node::string(contact.key));
+  out.set("type", Node::string(to_string(contact.type)));
+  if (!contact.to.empty()) out.set("to", Node::string(contact.to));
+  if (!contact.url.empty()) out.set("url", Node::string(contact.url));
+  if (!contact.secret_file.empty()) {
+    out.set("secret", Node::map({{"file", Node::string(contact.secret_file)}}));
+  }
+  return out;
+}
+
+Node to_node(const NotificationRule& rule) {
+  Node out = Node::map();
+  out.set("contact", Node::string(rule.contact));
+  out.set("delay", duration_node(rule.delay));
+  if (rule.urgency) out.set("urgency", Node::string(to_string(*rule.urgency)));
+  return out;
+}
+
 Node to_node(const Catalog& catalog) {
   Node out = Node::map();
   const auto plain = [](const auto& object) { return to_node(object); };
   set_list(out, "regions", catalog.regions, plain);
+  set_list(out, "users", catalog.users, plain);
   set_list(out, "channels", catalog.channels, plain);
   set_list(out, "escalation-policies", catalog.policies, plain);
   set_list(out, "services", catalog.services, plain);

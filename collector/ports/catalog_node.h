@@ -9,12 +9,19 @@
 //     http               url method headers body redirects verify ca
 //     tcp                host port (or url: tcp://HOST:PORT) send expect
 //     dns                host record resolver tcp
-//   channels:            key type url secret: {file: NAME}
-//   escalation-policies: key repeat fallback: {channel: KEY}
-//                        steps: [{delay, notify: [{channel: KEY}]}]
-//   services:            key name policy
+//   channels:            key type secret: {file: NAME}, and by type
+//     webhook            url
+//     email              to
+//   escalation-policies: key repeat ack_timeout fallback: TARGET
+//                        steps: [{delay, notify: [TARGET]}]
+//                        TARGET: {channel: KEY} or {user: KEY}
+//   services:            key name policy description urgency
 //   regions:             key name
-//   status-pages:        slug title groups: [{name, components: [{monitor, name}]}]
+//   users:               key name email role time_zone disabled
+//                        contact_methods: [{key, type, to, url, secret: {file: NAME}}]
+//                        notification_rules: [{contact, delay, urgency}]
+//   status-pages:        slug title description homepage contact noindex
+//                        groups: [{name, components: [{monitor, name, description}]}]
 //
 // Absent fields get the defaults of monitor_spec.h; `name` defaults to the key, and a DNS monitor's
 // `host` (what is asked for) to its name. Reading collects every error, each with its path and,
@@ -35,8 +42,8 @@ using IdSource = std::function<Uuid()>;
 
 /// The whole form. What must hold across objects (references, the electorate) is left to `plan`;
 /// what must hold of one object is checked here, where the line is known. Every object gets an id
-/// from `new_id`; plan ignores it for keys that exist. `prune` and `managed_by_file` are the
-/// caller's.
+/// from `new_id`; plan ignores it for keys that exist. `prune`, `origin` and the
+/// preconditions are the caller's.
 tl::expected<CatalogEdit, std::vector<FieldError>> read_catalog(const codec::Node& node,
                                                                 const IdSource& new_id);
 
@@ -55,7 +62,18 @@ ChannelSpec read_channel(const codec::Node& node, const std::string& path,
 StatusPageSpec read_page(const codec::Node& node, const std::string& path,
                          std::vector<FieldError>& errors);
 
+UserSpec read_user(const codec::Node& node, const std::string& path,
+                   std::vector<FieldError>& errors);
+
+ContactMethod read_contact(const codec::Node& node, const std::string& path,
+                           std::vector<FieldError>& errors);
+NotificationRule read_rule(const codec::Node& node, const std::string& path,
+                           std::vector<FieldError>& errors);
+
 /// Without ids.
+codec::Node to_node(const UserSpec& user);
+codec::Node to_node(const ContactMethod& contact);
+codec::Node to_node(const NotificationRule& rule);
 codec::Node to_node(const RegionSpec& region);
 codec::Node to_node(const MonitorSpec& monitor);
 codec::Node to_node(const ServiceSpec& service);

@@ -112,6 +112,23 @@ struct ResultQuery {
   std::size_t limit = 50;
 };
 
+/// Newest first, by number.
+struct IncidentQuery {
+  std::size_t limit = 50;
+  bool open_only = false;
+  std::uint64_t before_number = UINT64_MAX;
+  std::optional<MonitorId> monitor;
+  std::string service;  ///< Empty: any.
+};
+
+/// Newest first, by creation and id. Ids are minted in the order of creation.
+struct OutboxQuery {
+  std::size_t limit = 50;
+  std::optional<IncidentId> incident;
+  std::optional<NotificationId> before;  ///< Older than this one.
+  std::string channel;                   ///< Empty: any.
+};
+
 struct DayUptime {
   std::int64_t day = 0;  ///< Days since the Unix epoch, UTC.
   std::int64_t up_s = 0, down_s = 0, degraded_s = 0, unknown_s = 0;
@@ -124,11 +141,17 @@ class StoreReader {
   virtual Expected<std::vector<ResultRow>> results(const ResultQuery& query) = 0;
   virtual Expected<std::vector<VerdictRow>> verdicts(const MonitorId& monitor, WallTime from,
                                                      WallTime to) = 0;
-  virtual Expected<std::vector<IncidentRow>> incidents(std::size_t limit, bool open_only) = 0;
+  virtual Expected<std::vector<IncidentRow>> incidents(const IncidentQuery& query) = 0;
+  /// By id; nothing when there is none.
+  virtual Expected<std::optional<IncidentRow>> find_incident(const IncidentId& id) = 0;
+  virtual Expected<std::optional<IncidentRow>> find_incident(std::uint64_t number) = 0;
   virtual Expected<std::vector<TimelineRow>> timeline(const IncidentId& incident) = 0;
-  virtual Expected<std::vector<OutboxItem>> outbox(std::size_t limit) = 0;
+  virtual Expected<std::vector<OutboxItem>> outbox(const OutboxQuery& query) = 0;
+  virtual Expected<std::optional<OutboxItem>> find_notification(const NotificationId& id) = 0;
   virtual Expected<std::vector<Delivery>> deliveries(const NotificationId& notification) = 0;
   virtual Expected<std::vector<EventRow>> events_after(std::uint64_t seq, std::size_t limit) = 0;
+  /// Newest first, with seq < `before`.
+  virtual Expected<std::vector<AuditRow>> audit_before(std::uint64_t before, std::size_t limit) = 0;
 };
 
 }  // namespace tocsin::collector

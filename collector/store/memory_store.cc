@@ -52,12 +52,38 @@ class Writer {
 
   void operator()(const EventRow& r) { s_.events[r.seq] = r; }
 
+  void operator()(const ObjectRow& r) { keep(s_.objects, std::pair{r.kind, r.key}, r); }
+
+  void operator()(const CredentialRow& r) { keep(s_.credentials, r.user, r); }
+
+  void operator()(const TokenRow& r) { s_.tokens[r.id] = r; }
+
+  void operator()(const SessionRow& r) { keep(s_.sessions, r.digest, r); }
+
+  void operator()(const AuditRow& r) { s_.audit[r.seq] = r; }
+
+  void operator()(const IdempotencyRow& r) { keep(s_.requests, r.key, r); }
+
+  void operator()(const ReportRow& r) { keep(s_.reports, r.id, r); }
+
+  void operator()(const HurryOutbox& r) {
+    for (auto& [id, entry] : s_.outbox) {
+      OutboxItem& item = entry.item;
+      if (item.row.incident != r.incident || item.row.user != r.user ||
+          item.row.kind != NotificationKind::kTrigger || item.state != OutboxState::kPending ||
+          item.attempts > 0) {
+        continue;
+      }
+      item.next_at = std::min(item.next_at, r.at);
+    }
+  }
+
   void operator()(const OutboxRow& r) {
     State::OutboxKey key{r.incident, r.cause_seq, r.step, r.repeat, r.channel};
     if (s_.outbox.contains(r.id) || !s_.outbox_keys.insert(std::move(key)).second) return;
     State::OutboxEntry entry;
     entry.item.row = r;
-    entry.item.next_at = r.created;
+    entry.item.next_at = r.due;
     s_.outbox.emplace(r.id, std::move(entry));
   }
 
@@ -93,6 +119,15 @@ class Writer {
   }
 
  private:
+  template <class Map, class Key, class R>
+  static void keep(Map& table, const Key& key, const R& row) {
+    if (row.removed) {
+      table.erase(key);
+    } else {
+      table[key] = row;
+    }
+  }
+
   State& s_;
 };
 
@@ -143,6 +178,12 @@ Expected<Snapshot> MemoryStore::load() {
   out.checkpoint_commit_seq = state_.checkpoint_commit_seq;
   append(out.rows, state_.meta);
   append(out.rows, state_.catalog);
+  append(out.rows, state_.objects);
+  append(out.rows, state_.credentials);
+  append(out.rows, state_.tokens);
+  append(out.rows, state_.sessions);
+  append(out.rows, state_.requests);
+  append(out.rows, state_.reports);
   append(out.rows, state_.series);
   append(out.rows, state_.agents);
   append(out.rows, state_.enrolments);
@@ -325,15 +366,30 @@ Expected<std::vector<VerdictRow>> MemoryReader::verdicts(const MonitorId& monito
   return out;
 }
 
-Expected<std::vector<IncidentRow>> MemoryReader::incidents(std::size_t limit, bool open_only) {
+Expected<std::vector<IncidentRow>> MemoryReader::incidents(const IncidentQuery& query) {
   std::vector<IncidentRow> out;
   for (const auto& [id, row] : store_.state().incidents) {
-    if (!open_only || row.state != IncidentState::kResolved) out.push_back(row);
+    if (query.open_only && row.state == IncidentState::kResolved) continue;
+    if (query.monitor && row.monitor != query.monitor) continue;
+    if (!query.service.empty() && row.service != query.service) continue;
+    if (row.number < query.before_number) out.push_back(row);
   }
-  newest(out, limit, [](const IncidentRow& a, const IncidentRow& b) {
-    return std::tie(a.opened_at, a.number) > std::tie(b.opened_at, b.number);
-  });
+  newest(out, query.limit,
+         [](const IncidentRow& a, const IncidentRow& b) { return a.number > b.number; });
   return out;
+}
+
+Expected<std::optional<IncidentRow>> MemoryReader::find_incident(const IncidentId& id) {
+  const auto found = store_.state().incidents.find(id);
+  if (found == store_.state().incidents.end()) return std::nullopt;
+  return found->second;
+}
+
+Expected<std::optional<IncidentRow>> MemoryReader::find_incident(std::uint64_t number) {
+  for (const auto& [id, row] : store_.state().incidents) {
+    if (row.number == number) return row;
+  }
+  return std::nullopt;
 }
 
 Expected<std::vector<TimelineRow>> MemoryReader::timeline(const IncidentId& incident) {
@@ -346,13 +402,23 @@ Expected<std::vector<TimelineRow>> MemoryReader::timeline(const IncidentId& inci
   return out;
 }
 
-Expected<std::vector<OutboxItem>> MemoryReader::outbox(std::size_t limit) {
+Expected<std::vector<OutboxItem>> MemoryReader::outbox(const OutboxQuery& query) {
   std::vector<OutboxItem> out;
-  for (const auto& [id, entry] : store_.state().outbox) out.push_back(entry.item);
-  newest(out, limit, [](const OutboxItem& a, const OutboxItem& b) {
-    return std::tie(a.row.created, a.row.id) > std::tie(b.row.created, b.row.id);
-  });
+  for (const auto& [id, entry] : store_.state().outbox) {
+    const OutboxRow& row = entry.item.row;
+    if (query.incident && row.incident != *query.incident) continue;
+    if (query.before && !(row.id < *query.before)) continue;
+    if (query.channel.empty() || row.channel == query.channel) out.push_back(entry.item);
+  }
+  newest(out, query.limit,
+         [](const OutboxItem& a, const OutboxItem& b) { return a.row.id > b.row.id; });
   return out;
+}
+
+Expected<std::optional<OutboxItem>> MemoryReader::find_notification(const NotificationId& id) {
+  const auto found = store_.state().outbox.find(id);
+  if (found == store_.state().outbox.end()) return std::nullopt;
+  return found->second.item;
 }
 
 Expected<std::vector<Delivery>> MemoryReader::deliveries(const NotificationId& notification) {
@@ -365,6 +431,16 @@ Expected<std::vector<EventRow>> MemoryReader::events_after(std::uint64_t seq, st
   const auto& events = store_.state().events;
   for (auto it = events.upper_bound(seq); it != events.end() && out.size() < limit; ++it) {
     out.push_back(it->second);
+  }
+  return out;
+}
+
+Expected<std::vector<AuditRow>> MemoryReader::audit_before(std::uint64_t before,
+                                                           std::size_t limit) {
+  std::vector<AuditRow> out;
+  const auto& audit = store_.state().audit;
+  for (auto it = audit.lower_bound(before); it != audit.begin() && out.size() < limit;) {
+    out.push_back((--it)->second);
   }
   return out;
 }

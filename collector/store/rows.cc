@@ -333,6 +333,96 @@ bool nested(const Node& node, MonitorSpec& out) {
   return errors.empty();
 }
 
+/// With the ids of contact methods and rules, which the written form leaves out.
+Node nested(const UserSpec& v) {
+  Node out = Node::map();
+  out.set("spec", to_node(v));
+  Node& contacts = out.set("contact_ids", Node::list());
+  for (const ContactMethod& c : v.contacts) contacts.items.push_back(id_node(c.id.bytes));
+  Node& rules = out.set("rule_ids", Node::list());
+  for (const NotificationRule& r : v.rules) rules.items.push_back(id_node(r.id.bytes));
+  return out;
+}
+
+template <class Part>
+bool read_ids(const Node* node, std::vector<Part>& parts) {
+  if (node == nullptr || node->items.size() != parts.size()) return false;
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    const auto id = parse_uuid(node->items[i].text);
+    if (!id) return false;
+    parts[i].id.bytes = *id;
+  }
+  return true;
+}
+
+bool nested(const Node& node, UserSpec& out) {
+  Fields f{node};
+  const Node* spec = f.expect("spec", Node::Kind::kMap);
+  if (!f.ok()) return false;
+  std::vector<FieldError> errors;
+  const UserId id = out.id;
+  out = read_user(*spec, "", errors);
+  out.id = id;
+  return errors.empty() && read_ids(node.find("contact_ids"), out.contacts) &&
+         read_ids(node.find("rule_ids"), out.rules);
+}
+
+Node nested(const std::vector<std::string>& v) {
+  Node out = Node::list();
+  for (const std::string& text : v) out.items.push_back(Node::string(text));
+  return out;
+}
+
+bool nested(const Node& node, std::vector<std::string>& out) {
+  if (node.kind != Node::Kind::kList) return false;
+  for (const Node& item : node.items) {
+    if (item.kind != Node::Kind::kString) return false;
+    out.push_back(item.text);
+  }
+  return true;
+}
+
+Node nested(const std::vector<NotificationId>& v) {
+  Node out = Node::list();
+  for (const NotificationId& id : v) out.items.push_back(id_node(id.bytes));
+  return out;
+}
+
+bool nested(const Node& node, std::vector<NotificationId>& out) {
+  if (node.kind != Node::Kind::kList) return false;
+  for (const Node& item : node.items) {
+    const auto id = NotificationId::parse(item.text);
+    if (!id) return false;
+    out.push_back(*id);
+  }
+  return true;
+}
+
+Node nested(const std::vector<ReportUpdate>& v) {
+  Node out = Node::list();
+  for (const ReportUpdate& update : v) {
+    Node n = Node::map();
+    n.set("at_us", time_node(update.at));
+    n.set("state", Node::string(to_string(update.state)));
+    n.set("text", Node::string(update.text));
+    out.items.push_back(std::move(n));
+  }
+  return out;
+}
+
+bool nested(const Node& node, std::vector<ReportUpdate>& out) {
+  if (node.kind != Node::Kind::kList) return false;
+  for (const Node& item : node.items) {
+    ReportUpdate& update = out.emplace_back();
+    Fields f{item};
+    f("at_us", update.at);
+    f.word("state", update.state);
+    f("text", update.text);
+    if (!f.ok()) return false;
+  }
+  return true;
+}
+
 Node nested(const StatusPageSpec& v) { return to_node(v); }
 
 bool nested(const Node& node, StatusPageSpec& out) {
@@ -355,6 +445,7 @@ Node nested(const NotificationContent& v) {
   out.set("monitor_name", Node::string(v.monitor_name));
   out.set("target", Node::string(v.target));
   out.set("region", Node::string(v.region));
+  out.set("urgency", Node::string(to_string(v.urgency)));
   out.set("started_us", time_node(v.started_at));
   out.set("opened_us", time_node(v.opened_at));
   if (v.resolved_at) out.set("resolved_us", time_node(*v.resolved_at));
@@ -374,6 +465,7 @@ bool nested(const Node& node, NotificationContent& out) {
   f("monitor_name", out.monitor_name);
   f("target", out.target);
   f("region", out.region);
+  f.word("urgency", out.urgency);
   f("started_us", out.started_at);
   f("opened_us", out.opened_at);
   f("resolved_us", out.resolved_at);
@@ -535,8 +627,6 @@ struct Mapping<MonitorEntry> {
     v.shown("service", [&] { return write(r.spec.service); });
     v.shown("paused", [&] { return write(r.spec.paused); });
     v("spec_rev", r.spec_rev);
-    v("managed_by_file", r.managed_by_file);
-    v("created_us", r.created);
     v.json("spec", r.spec);
   }
 };
@@ -552,6 +642,8 @@ struct Mapping<ServiceSpec> {
     v("id", r.id);
     v("name", r.name);
     v("policy", r.policy);
+    v("description", r.description);
+    v("urgency", r.urgency);
   }
 };
 
@@ -579,6 +671,7 @@ struct Mapping<ChannelSpec> {
     v("id", r.id);
     v("type", r.type);
     v("url", r.url);
+    v("recipient", r.to);
     v("secret_file", r.secret_file);
   }
 };
@@ -594,6 +687,141 @@ struct Mapping<StatusPageSpec> {
     v("id", r.id);
     v.shown("title", [&] { return write(r.title); });
     v.json("spec", r);
+  }
+};
+
+template <>
+struct Mapping<UserSpec> {
+  static constexpr const char* kName = "users";
+  static constexpr std::size_t kKey = 1;
+
+  template <class V, class R>
+  static void columns(V& v, R& r) {
+    v.shown("key", [&] { return write(r.key); });
+    v("id", r.id);
+    v.shown("name", [&] { return write(r.name); });
+    v.shown("role", [&] { return write(r.role); });
+    v.shown("disabled", [&] { return write(r.disabled); });
+    v.json("spec", r);
+  }
+};
+
+template <>
+struct Mapping<ObjectRow> {
+  static constexpr const char* kName = "objects";
+  static constexpr std::size_t kKey = 2;
+
+  template <class V, class R>
+  static void columns(V& v, R& r) {
+    v("kind", r.kind);
+    v("key", r.key);
+    v("origin", r.meta.origin);
+    v("rev", r.meta.rev);
+    v("created_us", r.meta.created);
+    v("updated_us", r.meta.updated);
+  }
+};
+
+template <>
+struct Mapping<CredentialRow> {
+  static constexpr const char* kName = "credentials";
+  static constexpr std::size_t kKey = 1;
+
+  template <class V, class R>
+  static void columns(V& v, R& r) {
+    v("user", r.user);
+    v("password_hash", r.password_hash);
+    v("changed_us", r.changed_at);
+  }
+};
+
+template <>
+struct Mapping<TokenRow> {
+  static constexpr const char* kName = "tokens";
+  static constexpr std::size_t kKey = 1;
+
+  template <class V, class R>
+  static void columns(V& v, R& r) {
+    v("id", r.id);
+    v("name", r.name);
+    v("prefix", r.prefix);
+    v("digest", r.digest);
+    v("owner", r.owner);
+    v("role", r.role);
+    v.json("scopes", r.scopes);
+    v("created_us", r.created);
+    v("created_by", r.created_by);
+    v("expires_us", r.expires);
+    v("last_used_us", r.last_used);
+    v("revoked_us", r.revoked_at);
+  }
+};
+
+template <>
+struct Mapping<SessionRow> {
+  static constexpr const char* kName = "sessions";
+  static constexpr std::size_t kKey = 1;
+
+  template <class V, class R>
+  static void columns(V& v, R& r) {
+    v("digest", r.digest);
+    v("user", r.user);
+    v("created_us", r.created);
+    v("expires_us", r.expires);
+    v("client", r.client);
+  }
+};
+
+template <>
+struct Mapping<AuditRow> {
+  static constexpr const char* kName = "audit";
+  static constexpr std::size_t kKey = 1;
+
+  template <class V, class R>
+  static void columns(V& v, R& r) {
+    v("seq", r.seq);
+    v("at_us", r.at);
+    v("actor", r.actor);
+    v("action", r.action);
+    v("kind", r.kind);
+    v("key", r.key);
+    v("detail", r.detail);
+  }
+};
+
+template <>
+struct Mapping<IdempotencyRow> {
+  static constexpr const char* kName = "requests";
+  static constexpr std::size_t kKey = 1;
+
+  template <class V, class R>
+  static void columns(V& v, R& r) {
+    v("key", r.key);
+    v("digest", r.digest);
+    v("subject", r.subject);
+    v("at_us", r.at);
+  }
+};
+
+template <>
+struct Mapping<ReportRow> {
+  static constexpr const char* kName = "reports";
+  static constexpr std::size_t kKey = 1;
+
+  template <class V, class R>
+  static void columns(V& v, R& r) {
+    v("id", r.id);
+    v("page", r.page);
+    v("kind", r.kind);
+    v("title", r.title);
+    v("impact", r.impact);
+    v.json("components", r.components);
+    v.json("updates", r.updates);
+    v("scheduled_from_us", r.scheduled_from);
+    v("scheduled_to_us", r.scheduled_to);
+    v("created_us", r.created);
+    v("created_by", r.created_by);
+    v("rev", r.rev);
   }
 };
 
@@ -758,7 +986,11 @@ struct Mapping<IncidentRow> {
     v("monitor", r.monitor);
     v("monitor_key", r.monitor_key);
     v("region", r.region);
+    v("channel", r.channel);
     v("service", r.service);
+    v("urgency", r.urgency);
+    v("assignee", r.assignee);
+    v.json("watchers", r.watchers);
     v("title", r.title);
     v("because", r.because);
     v("started_us", r.started_at);
@@ -771,6 +1003,7 @@ struct Mapping<IncidentRow> {
     v.evidence("evidence", r.evidence);
     v("timeline_seq", r.timeline_seq);
     v.json("policy", r.policy);
+    v.json("used_links", r.used_links);
     v.json("notified", r.notified);
   }
 };
@@ -803,6 +1036,7 @@ struct Mapping<EscalationRow> {
     v("repeat", r.repeat);
     v("due_us", r.due_at);
     v("done", r.done);
+    v("ack_expiry", r.ack_expiry);
   }
 };
 
@@ -840,6 +1074,9 @@ struct Mapping<StoredOutboxItem> {
     v.json("content", row.content);
     v.evidence("evidence", row.content.evidence);
     v("created_us", row.created);
+    v("due_us", row.due);
+    v("user", row.user);
+    v("more_contacts", row.more_contacts);
     v("state", r.item.state);
     v("token", r.item.token);
     v("attempts", r.item.attempts);
@@ -926,6 +1163,8 @@ const std::string& catalog_key(const CatalogRow& row) {
     const std::string& operator()(const PolicySpec& o) const { return o.key; }
 
     const std::string& operator()(const ChannelSpec& o) const { return o.key; }
+
+    const std::string& operator()(const UserSpec& o) const { return o.key; }
   };
 
   return std::visit(Key{}, row.object);
@@ -973,6 +1212,14 @@ TOCSIN_MAPPED(ServiceSpec);
 TOCSIN_MAPPED(PolicySpec);
 TOCSIN_MAPPED(ChannelSpec);
 TOCSIN_MAPPED(StatusPageSpec);
+TOCSIN_MAPPED(UserSpec);
+TOCSIN_MAPPED(ObjectRow);
+TOCSIN_MAPPED(CredentialRow);
+TOCSIN_MAPPED(TokenRow);
+TOCSIN_MAPPED(SessionRow);
+TOCSIN_MAPPED(AuditRow);
+TOCSIN_MAPPED(IdempotencyRow);
+TOCSIN_MAPPED(ReportRow);
 TOCSIN_MAPPED(SeriesRow);
 TOCSIN_MAPPED(AgentRow);
 TOCSIN_MAPPED(EnrolmentRow);

@@ -63,9 +63,10 @@ struct TableDef {
 };
 
 /// Defined for MetaRow, the catalogue's objects (RegionSpec, MonitorEntry, ServiceSpec, PolicySpec,
-/// ChannelSpec, StatusPageSpec), SeriesRow, AgentRow, EnrolmentRow, StreamRow, AssignmentRow,
-/// VerdictRow, MonitorStateRow, RegionStateRow, IncidentRow, TimelineRow, EscalationRow, EventRow,
-/// StoredOutboxItem and Delivery.
+/// ChannelSpec, StatusPageSpec, UserSpec), ObjectRow, CredentialRow, TokenRow, SessionRow,
+/// AuditRow, IdempotencyRow, ReportRow, SeriesRow, AgentRow, EnrolmentRow, StreamRow,
+/// AssignmentRow, VerdictRow, MonitorStateRow, RegionStateRow, IncidentRow, TimelineRow,
+/// EscalationRow, EventRow, StoredOutboxItem and Delivery.
 template <class T>
 const TableDef& table();
 

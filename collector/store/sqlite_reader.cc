@@ -155,15 +155,39 @@ Expected<std::vector<VerdictRow>> SqliteReader::verdicts(const MonitorId& monito
   return read_all<VerdictRow>(select);
 }
 
-Expected<std::vector<IncidentRow>> SqliteReader::incidents(std::size_t limit, bool open_only) {
-  TRY_ASSIGN(
-      SqliteStatement select,
-      impl_->db->prepare(select_from(
-          table<IncidentRow>(),
-          open_only ? "WHERE state <> 'resolved' ORDER BY opened_us DESC, number DESC LIMIT ?"
-                    : "ORDER BY opened_us DESC, number DESC LIMIT ?")));
-  select.bind_int(1, sql_limit(limit));
+Expected<std::vector<IncidentRow>> SqliteReader::incidents(const IncidentQuery& query) {
+  std::string where = "WHERE number < ?1";
+  if (query.open_only) where += " AND state <> 'resolved'";
+  if (query.monitor) where += " AND monitor = ?3";
+  if (!query.service.empty()) where += " AND service = ?4";
+  TRY_ASSIGN(SqliteStatement select,
+             impl_->db->prepare(
+                 select_from(table<IncidentRow>(), where + " ORDER BY number DESC LIMIT ?2")));
+  select.bind_int(1, query.before_number > INT64_MAX
+                         ? INT64_MAX
+                         : static_cast<std::int64_t>(query.before_number));
+  select.bind_int(2, sql_limit(query.limit));
+  if (query.monitor) select.bind_blob(3, query.monitor->bytes);
+  if (!query.service.empty()) select.bind_text(4, query.service);
   return read_all<IncidentRow>(select);
+}
+
+Expected<std::optional<IncidentRow>> SqliteReader::find_incident(const IncidentId& id) {
+  TRY_ASSIGN(SqliteStatement select,
+             impl_->db->prepare(select_from(table<IncidentRow>(), "WHERE id = ?")));
+  select.bind_blob(1, id.bytes);
+  TRY_ASSIGN(std::vector<IncidentRow> rows, read_all<IncidentRow>(select));
+  if (rows.empty()) return std::nullopt;
+  return std::move(rows.front());
+}
+
+Expected<std::optional<IncidentRow>> SqliteReader::find_incident(std::uint64_t number) {
+  TRY_ASSIGN(SqliteStatement select,
+             impl_->db->prepare(select_from(table<IncidentRow>(), "WHERE number = ?")));
+  select.bind_int(1, static_cast<std::int64_t>(number & INT64_MAX));
+  TRY_ASSIGN(std::vector<IncidentRow> rows, read_all<IncidentRow>(select));
+  if (rows.empty()) return std::nullopt;
+  return std::move(rows.front());
 }
 
 Expected<std::vector<TimelineRow>> SqliteReader::timeline(const IncidentId& incident) {
@@ -173,15 +197,31 @@ Expected<std::vector<TimelineRow>> SqliteReader::timeline(const IncidentId& inci
   return read_all<TimelineRow>(select);
 }
 
-Expected<std::vector<OutboxItem>> SqliteReader::outbox(std::size_t limit) {
+Expected<std::vector<OutboxItem>> SqliteReader::outbox(const OutboxQuery& query) {
+  std::string where = "WHERE 1";
+  if (query.incident) where += " AND incident = ?2";
+  if (query.before) where += " AND id < ?3";
+  if (!query.channel.empty()) where += " AND channel = ?4";
   TRY_ASSIGN(SqliteStatement select,
-             impl_->db->prepare(select_from(table<StoredOutboxItem>(),
-                                            "ORDER BY created_us DESC, id DESC LIMIT ?")));
-  select.bind_int(1, sql_limit(limit));
+             impl_->db->prepare(
+                 select_from(table<StoredOutboxItem>(), where + " ORDER BY id DESC LIMIT ?1")));
+  select.bind_int(1, sql_limit(query.limit));
+  if (query.incident) select.bind_blob(2, query.incident->bytes);
+  if (query.before) select.bind_blob(3, query.before->bytes);
+  if (!query.channel.empty()) select.bind_text(4, query.channel);
   std::vector<OutboxItem> out;
   TRY(for_each_row<StoredOutboxItem>(
       select, [&](StoredOutboxItem row) { out.push_back(std::move(row.item)); }));
   return out;
+}
+
+Expected<std::optional<OutboxItem>> SqliteReader::find_notification(const NotificationId& id) {
+  TRY_ASSIGN(SqliteStatement select,
+             impl_->db->prepare(select_from(table<StoredOutboxItem>(), "WHERE id = ?")));
+  select.bind_blob(1, id.bytes);
+  TRY_ASSIGN(std::vector<StoredOutboxItem> rows, read_all<StoredOutboxItem>(select));
+  if (rows.empty()) return std::nullopt;
+  return std::move(rows.front().item);
 }
 
 Expected<std::vector<Delivery>> SqliteReader::deliveries(const NotificationId& notification) {
@@ -198,6 +238,16 @@ Expected<std::vector<EventRow>> SqliteReader::events_after(std::uint64_t seq, st
   select.bind_int(1, static_cast<std::int64_t>(seq));
   select.bind_int(2, sql_limit(limit));
   return read_all<EventRow>(select);
+}
+
+Expected<std::vector<AuditRow>> SqliteReader::audit_before(std::uint64_t before,
+                                                           std::size_t limit) {
+  TRY_ASSIGN(SqliteStatement select,
+             impl_->db->prepare(
+                 select_from(table<AuditRow>(), "WHERE seq < ? ORDER BY seq DESC LIMIT ?")));
+  select.bind_int(1, before > INT64_MAX ? INT64_MAX : static_cast<std::int64_t>(before));
+  select.bind_int(2, sql_limit(limit));
+  return read_all<AuditRow>(select);
 }
 
 }  // namespace tocsin::collector

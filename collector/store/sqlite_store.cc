@@ -29,6 +29,13 @@ std::string upsert_into(const TableDef& def) {
                      join(marks, ", "));
 }
 
+std::string delete_from(const TableDef& def) {
+  std::vector<std::string> keys;
+  for (std::size_t i = 0; i < def.key_columns; ++i)
+    keys.push_back(fmt::format("{} = ?", def.columns[i]));
+  return fmt::format("DELETE FROM {} WHERE {}", def.name, join(keys, " AND "));
+}
+
 Expected<void> expect_setting(SqliteDb& db, const char* pragma, std::string_view expected) {
   TRY_ASSIGN(const std::string got, db.ask(pragma));
   if (got == expected) return {};
@@ -130,6 +137,28 @@ struct SqliteStore::Impl {
         row.object);
   }
 
+  /// By its key, the first columns of its table.
+  template <class T>
+  Expected<void> erase(const T& row) {
+    static const std::string kSql = delete_from(table<T>());
+    TRY_ASSIGN(SqliteStatement * statement, cached(kSql));
+    to_values(row, values);
+    for (std::size_t i = 0; i < table<T>().key_columns; ++i) {
+      statement->bind(static_cast<int>(i) + 1, values[i]);
+    }
+    return statement->run();
+  }
+
+  Expected<void> write(const HurryOutbox& row) {
+    TRY_ASSIGN(SqliteStatement * hurry,
+               cached("UPDATE outbox SET next_us = min(next_us, ?3) WHERE incident = ?1 AND user = "
+                      "?2 AND kind = 'trigger' AND state = 'pending' AND attempts = 0"));
+    hurry->bind_blob(1, row.incident.bytes);
+    hurry->bind_text(2, row.user);
+    hurry->bind_int(3, row.at.us);
+    return hurry->run();
+  }
+
   Expected<void> write(const OutboxRow& row) {
     TRY_ASSIGN(SqliteStatement * find,
                cached("SELECT 1 FROM outbox WHERE id = ?1 OR (incident = ?2 AND cause_seq = ?3 AND "
@@ -145,7 +174,7 @@ struct SqliteStore::Impl {
     if (exists) return {};
     StoredOutboxItem item;
     item.item.row = row;
-    item.item.next_at = row.created;
+    item.item.next_at = row.due;
     return put(item);
   }
 
@@ -221,6 +250,9 @@ struct SqliteStore::Impl {
 
   template <class T>
   Expected<void> write(const T& row) {
+    if constexpr (requires { row.removed; }) {
+      if (row.removed) return erase(row);
+    }
     return put(row);
   }
 
@@ -373,6 +405,13 @@ Expected<Snapshot> SqliteStore::load() {
   TRY(impl_->read_objects<PolicySpec>(rows));
   TRY(impl_->read_objects<ChannelSpec>(rows));
   TRY(impl_->read_objects<StatusPageSpec>(rows));
+  TRY(impl_->read_objects<UserSpec>(rows));
+  TRY(impl_->read_table<ObjectRow>("ORDER BY kind, key", rows));
+  TRY(impl_->read_table<CredentialRow>("ORDER BY user", rows));
+  TRY(impl_->read_table<TokenRow>("ORDER BY id", rows));
+  TRY(impl_->read_table<SessionRow>("ORDER BY digest", rows));
+  TRY(impl_->read_table<IdempotencyRow>("ORDER BY key", rows));
+  TRY(impl_->read_table<ReportRow>("ORDER BY id", rows));
   TRY(impl_->read_table<SeriesRow>("ORDER BY series", rows));
   TRY(impl_->read_table<AgentRow>("ORDER BY agent", rows));
   TRY(impl_->read_table<EnrolmentRow>("ORDER BY id", rows));
@@ -602,6 +641,14 @@ std::vector<std::string> SqliteStore::check_mapping() {
   impl_->check_table<PolicySpec>(wrong);
   impl_->check_table<ChannelSpec>(wrong);
   impl_->check_table<StatusPageSpec>(wrong);
+  impl_->check_table<UserSpec>(wrong);
+  impl_->check_table<ObjectRow>(wrong);
+  impl_->check_table<CredentialRow>(wrong);
+  impl_->check_table<TokenRow>(wrong);
+  impl_->check_table<SessionRow>(wrong);
+  impl_->check_table<AuditRow>(wrong);
+  impl_->check_table<IdempotencyRow>(wrong);
+  impl_->check_table<ReportRow>(wrong);
   impl_->check_table<SeriesRow>(wrong);
   impl_->check_table<AgentRow>(wrong);
   impl_->check_table<EnrolmentRow>(wrong);

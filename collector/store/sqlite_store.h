@@ -66,11 +66,15 @@ class SqliteReader final : public StoreReader {
   Expected<std::vector<ResultRow>> results(const ResultQuery& query) override;
   Expected<std::vector<VerdictRow>> verdicts(const MonitorId& monitor, WallTime from,
                                              WallTime to) override;
-  Expected<std::vector<IncidentRow>> incidents(std::size_t limit, bool open_only) override;
+  Expected<std::vector<IncidentRow>> incidents(const IncidentQuery& query) override;
+  Expected<std::optional<IncidentRow>> find_incident(const IncidentId& id) override;
+  Expected<std::optional<IncidentRow>> find_incident(std::uint64_t number) override;
   Expected<std::vector<TimelineRow>> timeline(const IncidentId& incident) override;
-  Expected<std::vector<OutboxItem>> outbox(std::size_t limit) override;
+  Expected<std::vector<OutboxItem>> outbox(const OutboxQuery& query) override;
+  Expected<std::optional<OutboxItem>> find_notification(const NotificationId& id) override;
   Expected<std::vector<Delivery>> deliveries(const NotificationId& notification) override;
   Expected<std::vector<EventRow>> events_after(std::uint64_t seq, std::size_t limit) override;
+  Expected<std::vector<AuditRow>> audit_before(std::uint64_t before, std::size_t limit) override;
 
  private:
   struct Impl;

@@ -51,6 +51,11 @@ struct ChannelTag;
 struct NotificationTag;
 struct EnrolmentTag;
 struct StatusPageTag;
+struct UserTag;
+struct ContactMethodTag;
+struct NotificationRuleTag;
+struct TokenTag;
+struct ReportTag;
 using MonitorId = Id<MonitorTag>;
 using AgentId = Id<AgentTag>;
 using IncidentId = Id<IncidentTag>;
@@ -60,6 +65,11 @@ using ChannelId = Id<ChannelTag>;
 using NotificationId = Id<NotificationTag>;
 using EnrolmentId = Id<EnrolmentTag>;
 using StatusPageId = Id<StatusPageTag>;
+using UserId = Id<UserTag>;
+using ContactMethodId = Id<ContactMethodTag>;
+using NotificationRuleId = Id<NotificationRuleTag>;
+using TokenId = Id<TokenTag>;
+using ReportId = Id<ReportTag>;
 
 /// One (monitor, region, schedule generation); minted by the collector, never reused, 0 means none.
 enum class SeriesId : std::uint32_t {};

@@ -95,6 +95,19 @@ bool is_key(std::string_view s) {
   });
 }
 
+bool is_mail_address(std::string_view s) {
+  const std::size_t at = s.find('@');
+  if (s.size() > 254 || at == std::string_view::npos || at == 0 || at > 64) return false;
+  const bool plain = std::all_of(s.begin(), s.end(), [](char c) {
+    return c > ' ' && c < 0x7f &&
+           std::string_view{"\"(),:;<>[]\\"}.find(c) == std::string_view::npos;
+  });
+  const std::string_view domain = s.substr(at + 1);
+  return plain && domain.find('@') == std::string_view::npos && !domain.empty() &&
+         domain.front() != '.' && domain.back() != '.' &&
+         domain.find("..") == std::string_view::npos;
+}
+
 bool is_valid_utf8(std::string_view s) {
   for (std::size_t i = 0; i < s.size();) {
     if (decode_utf8(s, i) == kInvalid) return false;

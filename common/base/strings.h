@@ -16,6 +16,11 @@ bool iequals(std::string_view a, std::string_view b);
 /// [a-z0-9] then [a-z0-9-], 1 to 63 characters: the keys of monitors, services, regions and so on.
 bool is_key(std::string_view s);
 
+/// "local@domain" that can stand in a mail header and an SMTP command without quoting: at most 254
+/// bytes of printable ASCII without spaces, quotes, brackets, commas or colons, one '@', and a
+/// domain with a label on each side of its dots (RFC 5321 4.1.2, its useful part).
+bool is_mail_address(std::string_view s);
+
 bool is_valid_utf8(std::string_view s);
 
 /// Bytes from a peer made fit for a log line, a terminal or a page: invalid UTF-8, control

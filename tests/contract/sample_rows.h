@@ -164,7 +164,11 @@ inline IncidentRow incident(std::uint8_t n = 1) {
   i.monitor = id<MonitorId>(1);
   i.monitor_key = "shop";
   i.region = "eu-west";
+  i.channel = "ops-hook";
   i.service = "shop";
+  i.urgency = Urgency::kLow;
+  i.assignee = "ann";
+  i.watchers = {"bob", "cleo"};
   i.title = "Shop is down";
   i.because = "2 of 2 regions down";
   i.started_at = kStart;
@@ -177,6 +181,7 @@ inline IncidentRow incident(std::uint8_t n = 1) {
   i.evidence = {failed_result(12, 5), failed_result(13, 6)};
   i.timeline_seq = 9;
   i.policy = policy();
+  i.used_links = {id<NotificationId>(7)};
   i.notified = {channel(), channel("second")};
   return i;
 }
@@ -190,6 +195,8 @@ inline OutboxRow outbox(std::uint8_t n, NotificationKind kind = NotificationKind
   o.repeat = 2;
   o.kind = kind;
   o.channel = "ops-hook";
+  o.user = "ann";
+  o.more_contacts = true;
   o.destination = channel();
   o.content = {.incident_number = 42,
                .incident_kind = IncidentKind::kImpaired,
@@ -206,7 +213,8 @@ inline OutboxRow outbox(std::uint8_t n, NotificationKind kind = NotificationKind
                .votes = {vote("eu-west")},
                .evidence = {failed_result(12, 5)},
                .step_because = "step 1"};
-  o.created = kStart + std::chrono::seconds{n};
+  o.content.urgency = Urgency::kLow;
+  o.created = o.due = kStart + std::chrono::seconds{n};
   return o;
 }
 
@@ -228,7 +236,24 @@ inline VerdictRow verdict(std::uint64_t seq, WallTime at, bool replaced = false,
 }
 
 inline MonitorEntry monitor_entry(const std::string& key = "shop", std::uint8_t n = 1) {
-  return {.spec = monitor(key, n), .spec_rev = 5, .managed_by_file = true, .created = kStart};
+  return {.spec = monitor(key, n), .spec_rev = 5};
+}
+
+inline UserSpec user() {
+  UserSpec u;
+  u.id = id<UserId>(40);
+  u.key = "ann";
+  u.name = "Ann";
+  u.email = "ann@example.com";
+  u.role = Role::kResponder;
+  u.time_zone = "Europe/Berlin";
+  u.disabled = true;
+  u.contacts = {{id<ContactMethodId>(43), "mail", ChannelType::kEmail, "ann@example.com", "", ""},
+                {id<ContactMethodId>(44), "hook", ChannelType::kWebhook, "", "https://a.example/",
+                 "ann-hook"}};
+  u.rules = {{id<NotificationRuleId>(45), "mail", std::chrono::seconds{0}, std::nullopt},
+             {id<NotificationRuleId>(46), "hook", std::chrono::minutes{5}, Urgency::kHigh}};
+  return u;
 }
 
 /// One of each kind that `load` returns, in the order in which it returns them.
@@ -260,13 +285,54 @@ inline std::vector<Row> loaded_rows() {
       MetaRow{"config_version", 17},
       CatalogRow{RegionSpec{"eu-west", "Europe West"}},
       CatalogRow{monitor_entry()},
-      CatalogRow{ServiceSpec{id<ServiceId>(30), "shop", "The shop", "web"}},
+      CatalogRow{ServiceSpec{id<ServiceId>(30), "shop", "The shop", "web", "Sells", Urgency::kLow}},
       CatalogRow{policy()},
       CatalogRow{channel()},
-      CatalogRow{StatusPageSpec{.id = id<StatusPageId>(31),
-                                .slug = "shop",
-                                .title = "Shop",
-                                .groups = {{"Site", {{"shop", "The shop"}, {"", "Printer"}}}}}},
+      CatalogRow{
+          StatusPageSpec{.id = id<StatusPageId>(31),
+                         .slug = "shop",
+                         .title = "Shop",
+                         .description = "All of it",
+                         .homepage = "https://shop.example.com/",
+                         .contact = "help@example.com",
+                         .noindex = true,
+                         .groups = {{"Site", {{"shop", "The shop", "Buy"}, {"", "Printer", ""}}}}}},
+      CatalogRow{user()},
+      ObjectRow{.kind = ObjectKind::kUser,
+                .key = "ann",
+                .meta = {Origin::kApply, 17, kStart, kStart + std::chrono::seconds{1}}},
+      CredentialRow{.user = id<UserId>(40), .password_hash = "$argon2id$x", .changed_at = kStart},
+      TokenRow{.id = id<TokenId>(41),
+               .name = "ci",
+               .prefix = "tcs_abcd",
+               .digest = "00ff",
+               .owner = "ann",
+               .role = Role::kEditor,
+               .scopes = {"monitors:write", "incidents:read"},
+               .created = kStart,
+               .created_by = "user:ann",
+               .expires = kStart + std::chrono::hours{1},
+               .last_used = kStart + std::chrono::seconds{1},
+               .revoked_at = kStart + std::chrono::seconds{2}},
+      SessionRow{.digest = "aa",
+                 .user = id<UserId>(40),
+                 .created = kStart,
+                 .expires = kStart + std::chrono::hours{1},
+                 .client = "curl"},
+      IdempotencyRow{.key = "user:ann k", .digest = "bb", .subject = "shop", .at = kStart},
+      ReportRow{.id = id<ReportId>(42),
+                .page = "shop",
+                .kind = ReportKind::kMaintenance,
+                .title = "New disks",
+                .impact = Impact::kMajor,
+                .components = {"shop", "printer"},
+                .updates = {{kStart, ReportState::kScheduled, "Soon"},
+                            {kStart + std::chrono::seconds{1}, ReportState::kInProgress, "Now"}},
+                .scheduled_from = kStart,
+                .scheduled_to = kStart + std::chrono::hours{1},
+                .created = kStart,
+                .created_by = "user:ann",
+                .rev = 2},
       SeriesRow{.series = SeriesId{12},
                 .monitor = id<MonitorId>(1),
                 .monitor_key = "shop",
@@ -314,7 +380,8 @@ inline std::vector<Row> loaded_rows() {
                     .step = 1,
                     .repeat = 2,
                     .due_at = kStart + std::chrono::minutes{15},
-                    .done = true},
+                    .done = true,
+                    .ack_expiry = true},
   };
 }
 

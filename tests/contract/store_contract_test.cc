@@ -124,7 +124,7 @@ class StoreContract : public testing::TestWithParam<Kind> {
   }
 
   OutboxItem item(std::uint8_t n) {
-    for (const OutboxItem& item : value(reader().outbox(100))) {
+    for (const OutboxItem& item : value(reader().outbox({.limit = 100}))) {
       if (item.row.id.bytes[15] == n) return item;
     }
     ADD_FAILURE() << "no outbox row " << int{n};
@@ -655,9 +655,9 @@ TEST_P(StoreContract, IncidentsAreNewestFirst) {
   IncidentRow resolved = sample::incident(2);
   resolved.state = IncidentState::kResolved;
   write({sample::incident(1), resolved, sample::incident(3)});
-  EXPECT_EQ(value(reader().incidents(2, false)),
+  EXPECT_EQ(value(reader().incidents({.limit = 2})),
             (std::vector<IncidentRow>{sample::incident(3), resolved}));
-  EXPECT_EQ(value(reader().incidents(10, true)),
+  EXPECT_EQ(value(reader().incidents({.limit = 10, .open_only = true})),
             (std::vector<IncidentRow>{sample::incident(3), sample::incident(1)}));
 }
 
@@ -688,7 +688,7 @@ TEST_P(StoreContract, EventsFollowTheirNumber) {
 
 TEST_P(StoreContract, TheOutboxIsListedNewestFirst) {
   write({sample::outbox(1), sample::outbox(3), sample::outbox(2)});
-  const auto items = value(reader().outbox(2));
+  const auto items = value(reader().outbox({.limit = 2}));
   ASSERT_EQ(items.size(), 2U);
   EXPECT_EQ(items[0].row, sample::outbox(3));
   EXPECT_EQ(items[0].state, OutboxState::kPending);

@@ -24,8 +24,17 @@ std::string key_of(const Row& row) {
     if (const auto* o = std::get_if<PolicySpec>(&r->object)) table = "policy", key = o->key;
     if (const auto* o = std::get_if<ChannelSpec>(&r->object)) table = "channel", key = o->key;
     if (const auto* o = std::get_if<StatusPageSpec>(&r->object)) table = "page", key = o->slug;
+    if (const auto* o = std::get_if<UserSpec>(&r->object)) table = "user", key = o->key;
     return fmt::format("catalog/{}/{}", table, key);
   }
+  if (const auto* r = std::get_if<ObjectRow>(&row)) {
+    return fmt::format("object/{}/{}", to_string(r->kind), r->key);
+  }
+  if (const auto* r = std::get_if<CredentialRow>(&row)) return "credential/" + r->user.str();
+  if (const auto* r = std::get_if<TokenRow>(&row)) return "token/" + r->id.str();
+  if (const auto* r = std::get_if<SessionRow>(&row)) return "session/" + r->digest;
+  if (const auto* r = std::get_if<IdempotencyRow>(&row)) return "request/" + r->key;
+  if (const auto* r = std::get_if<ReportRow>(&row)) return "report/" + r->id.str();
   if (const auto* r = std::get_if<SeriesRow>(&row)) {
     return fmt::format("series/{}", static_cast<std::uint32_t>(r->series));
   }
@@ -101,7 +110,18 @@ Decision EngineRig::step(const Event& event) {
 
 void EngineRig::absorb(const Decision& decision, const Event& event, const Group& group) {
   for (const Row& row : decision.rows) {
-    if (const std::string key = key_of(row); !key.empty()) rows_.insert_or_assign(key, row);
+    const std::string key = key_of(row);
+    const bool removed = std::visit(
+        [](const auto& r) {
+          if constexpr (requires { r.removed; }) return r.removed;
+          return false;
+        },
+        row);
+    if (removed) {
+      rows_.erase(key);
+    } else if (!key.empty()) {
+      rows_.insert_or_assign(key, row);
+    }
     if (const auto* r = std::get_if<SeriesRow>(&row)) series_[r->series] = *r;
     if (const auto* r = std::get_if<AgentRow>(&row)) agent_rows[r->agent] = *r;
     if (const auto* r = std::get_if<VerdictRow>(&row)) verdicts[{r->monitor, r->seq}] = *r;

@@ -625,7 +625,7 @@ class Runner {
   void apply() {
     CatalogEdit edit = edit_;
     edit.prune = true;
-    edit.managed_by_file = true;
+    edit.origin = Origin::kFile;
     rig_.define(edit);
   }
 

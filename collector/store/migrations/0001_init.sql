@@ -56,8 +56,6 @@ CREATE TABLE monitors (
   service TEXT NOT NULL,
   paused INTEGER NOT NULL,
   spec_rev INTEGER NOT NULL,
-  managed_by_file INTEGER NOT NULL,
-  created_us INTEGER NOT NULL,
   spec TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
@@ -65,7 +63,9 @@ CREATE TABLE services (
   key TEXT NOT NULL PRIMARY KEY,
   id BLOB NOT NULL,
   name TEXT NOT NULL,
-  policy TEXT NOT NULL
+  policy TEXT NOT NULL,
+  description TEXT NOT NULL,
+  urgency TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE policies (
@@ -79,6 +79,7 @@ CREATE TABLE channels (
   id BLOB NOT NULL,
   type TEXT NOT NULL,
   url TEXT NOT NULL,
+  recipient TEXT NOT NULL,
   secret_file TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
@@ -197,7 +198,11 @@ CREATE TABLE incidents (
   monitor BLOB,
   monitor_key TEXT NOT NULL,
   region TEXT NOT NULL,
+  channel TEXT NOT NULL,
   service TEXT NOT NULL,
+  urgency TEXT NOT NULL,
+  assignee TEXT NOT NULL,
+  watchers TEXT NOT NULL,
   title TEXT NOT NULL,
   because TEXT NOT NULL,
   started_us INTEGER NOT NULL,
@@ -210,8 +215,10 @@ CREATE TABLE incidents (
   evidence BLOB NOT NULL,
   timeline_seq INTEGER NOT NULL,
   policy TEXT NOT NULL,
+  used_links TEXT NOT NULL,
   notified TEXT NOT NULL
 ) STRICT;
+CREATE UNIQUE INDEX incidents_by_number ON incidents (number);
 CREATE INDEX incidents_by_opening ON incidents (opened_us, number);
 CREATE INDEX incidents_open ON incidents (opened_us, number) WHERE state <> 'resolved';
 
@@ -230,7 +237,8 @@ CREATE TABLE escalations (
   step INTEGER NOT NULL,
   repeat INTEGER NOT NULL,
   due_us INTEGER,
-  done INTEGER NOT NULL
+  done INTEGER NOT NULL,
+  ack_expiry INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 -- Messages: intents and what became of them.
@@ -247,6 +255,9 @@ CREATE TABLE outbox (
   content TEXT NOT NULL,
   evidence BLOB NOT NULL,
   created_us INTEGER NOT NULL,
+  due_us INTEGER NOT NULL,
+  user TEXT NOT NULL,
+  more_contacts INTEGER NOT NULL,
   state TEXT NOT NULL,
   token INTEGER NOT NULL,
   attempts INTEGER NOT NULL,

@@ -21,7 +21,7 @@ TEST(MonitorsFile, IsAnApplyWithPruneOfManagedObjects) {
   const auto file = parse_monitors(kText, "m.yaml", kNow);
   ASSERT_TRUE(file) << file.error().front();
   EXPECT_TRUE(file->edit.prune);
-  EXPECT_TRUE(file->edit.managed_by_file);
+  EXPECT_EQ(file->edit.origin, Origin::kFile);
   ASSERT_EQ(file->edit.monitors.size(), 1U);
   EXPECT_FALSE(file->edit.monitors[0].id.empty());
 }

@@ -18,7 +18,7 @@ CatalogEdit an_edit() {
   edit.policies = {test::a_policy("web", {{0s, "ops"}})};
   edit.services = {test::a_service("shop", "web")};
   edit.monitors = {test::a_monitor("shop").service("shop").build()};
-  edit.managed_by_file = true;
+  edit.origin = Origin::kFile;
   return edit;
 }
 

@@ -137,7 +137,8 @@ class EngineThreadTest : public ::testing::Test {
   void apply_monitors() {
     ApplyCatalog apply;
     apply.edit = *read_catalog(*io::parse_yaml(kMonitors, "m"), [] { return io::random_uuid(); });
-    apply.edit.prune = apply.edit.managed_by_file = true;
+    apply.edit.prune = true;
+    apply.edit.origin = Origin::kFile;
     apply.actor = "test";
     const Reply reply = ask(apply);
     ASSERT_FALSE(reply.error) << reply.error->text;

@@ -168,10 +168,13 @@ TEST(CatalogNode, AnExportReadAgainIsTheSameCatalogue) {
   ChannelSpec mail{.id = {},
                    .key = "mail",
                    .type = ChannelType::kEmail,
-                   .url = "mailto:ops@example.com",
+                   .to = "ops@example.com",
                    .secret_file = ""};
   catalog.channels["mail"] = mail;
+  catalog.users["ann"] = sample::user();
   catalog.policies["web"] = sample::policy();
+  catalog.policies["web"].ack_timeout = std::chrono::minutes{30};
+  catalog.policies["web"].steps[0].notify.push_back({"", "ann"});
   catalog.services["shop"] = {sample::id<ServiceId>(3), "shop", "The shop", "web"};
   MonitorSpec http = sample::monitor();
   http.depends_on = {"tcp"};
@@ -194,14 +197,16 @@ TEST(CatalogNode, AnExportReadAgainIsTheSameCatalogue) {
   dns.quorum = {QuorumKind::kAny, 0};
   dns.tags.clear();
   catalog.monitors["dns"].spec = dns;
-  catalog.pages["shop"] = {
-      .id = {}, .slug = "shop", .title = "Shop", .groups = {{"", {{"shop", ""}, {"", "Printer"}}}}};
+  catalog.pages["shop"] = {.id = {},
+                           .slug = "shop",
+                           .title = "Shop",
+                           .groups = {{"", {{"shop", "", "Buy"}, {"", "Printer", ""}}}}};
 
   const std::string text = codec::print_json(to_node(catalog), 2);
   const auto again = plan(catalog, read(text), WallTime{});
   ASSERT_TRUE(again) << again.error()[0].path << ": " << again.error()[0].text;
   for (const CatalogChange& change : again->changes)
-    ADD_FAILURE() << change.what << " " << change.key;
+    ADD_FAILURE() << to_string(change.what) << " " << change.key;
   EXPECT_TRUE(again->after == catalog);
   EXPECT_EQ(codec::print_json(to_node(again->after), 2), text);
 }
@@ -281,10 +286,33 @@ TEST(CatalogNode, WrongShapesAreErrorsAndNothingElse) {
             (Errors{"channels[a].secret.file: line 2, column 21: expected the name of a file in "
                     "secrets_dir, without slashes"}));
   EXPECT_EQ(errors_of(R"({"escalation-policies": [{"key": "a", "steps": [{"notify":
- [{"user": "ann"}]}]}, {"key": "b", "steps": []}]})"),
-            (Errors{"escalation-policies[a].steps[0].notify[0]: line 2, column 3: people and "
-                    "schedules are not in this version: expected channel",
-                    "escalation-policies[b].steps: line 2, column 46: expected 1 to 20 steps"}));
+ [{"schedule": "x"}]}]}, {"key": "b", "steps": []}]})"),
+            (Errors{"escalation-policies[a].steps[0].notify[0]: line 2, column 3: schedules are "
+                    "not in this version: expected channel or user",
+                    "escalation-policies[b].steps: line 2, column 48: expected 1 to 20 steps"}));
+}
+
+TEST(CatalogNode, PeopleAreReadStrictly) {
+  EXPECT_EQ(errors_of(R"({"users": [{"key": "ann", "role": "boss", "email": "a b@x",
+ "contact_methods": [{"key": "m", "type": "email", "to": "nobody"}],
+ "notification_rules": [{"contact": "m", "delay": "25h", "urgency": "middling"}]}]})"),
+            (Errors{"users[ann].email: line 1, column 52: expected an e-mail address",
+                    "users[ann].role: line 1, column 35: expected one of viewer, responder, "
+                    "editor, admin, not 'boss'",
+                    "users[ann].contact_methods[0].to: line 2, column 58: expected an e-mail "
+                    "address",
+                    "users[ann].notification_rules[0].delay: line 3, column 51: expected 0s to 1d",
+                    "users[ann].notification_rules[0].urgency: line 3, column 69: expected high "
+                    "or low; leave it out for both"}));
+}
+
+TEST(CatalogNode, AComponentStandsOnAPageOnce) {
+  EXPECT_EQ(errors_of(R"({"status-pages": [{"slug": "s", "contact": "me",
+ "groups": [{"components": [{"name": "The Shop"}, {"name": "the-shop"}]}]}]})"),
+            (Errors{"status-pages[s].contact: line 1, column 44: expected an http(s) URL or an "
+                    "e-mail address",
+                    "status-pages[s].groups[0].components[1]: line 2, column 51: 'the-shop' is a "
+                    "component already: status-pages[s].groups[0].components[0]"}));
 }
 
 TEST(CatalogNode, PageOnSaysDownAndPerhapsDegraded) {

@@ -155,9 +155,9 @@ TEST_F(SqliteStoreTest, TheReaderSeesWhatIsCommittedAndCannotWrite) {
   const auto store = open();
   auto reader = SqliteReader::open(directory_);
   ASSERT_TRUE(reader) << reader.error().text;
-  EXPECT_TRUE((*reader)->incidents(10, false)->empty());
+  EXPECT_TRUE((*reader)->incidents({.limit = 10})->empty());
   ASSERT_TRUE(store->commit(sample::commit(1, {sample::incident()})));
-  EXPECT_EQ((*reader)->incidents(10, false)->size(), 1U);
+  EXPECT_EQ((*reader)->incidents({.limit = 10})->size(), 1U);
   auto db = SqliteDb::open(path(), SqliteDb::Mode::kReader, std::chrono::seconds{1});
   ASSERT_TRUE(db);
   EXPECT_FALSE((*db)->run("DELETE FROM incidents"));
