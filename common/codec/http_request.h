@@ -12,9 +12,9 @@
 //  HR2 Everything has a bound (HttpRequestLimits); what passes it is refused with the status that
 //      says so, before it is stored.
 //  HR3 The path that handlers see is decoded once, has no dot segments, no encoded slash, no
-//  control
-//      character, and is valid UTF-8.
+//      control character, and is valid UTF-8.
 //  HR4 After a refusal the connection is of no use: where the next request starts is not known.
+//  HR5 Trailers are read, checked and dropped; one that frames, routes or authorizes is refused.
 // Rationale
 //  HR1 A proxy in front and a server behind it that disagree about where a request ends let one
 //      user's bytes become another user's request (RFC 9112 section 11.2). llhttp, even compiled
