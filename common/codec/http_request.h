@@ -55,6 +55,7 @@ struct HttpRequest {
   std::string body;             ///< Chunked coding removed; trailers are checked and dropped.
   int minor_version = 1;        ///< 0 or 1.
   bool keep_alive = true;
+  std::string peer;  ///< The client's address without port: the server sets it, not the parser.
 
   /// The first value of that name (lower case); nothing when there is none.
   std::optional<std::string_view> header(std::string_view name) const;
@@ -99,6 +100,9 @@ class HttpRequestParser {
     return state_ != State::kRequestLine && state_ != State::kHeaders &&
            status() == Status::kNeedMore;
   }
+
+  /// Bytes of the body that are held so far.
+  std::size_t body_bytes() const { return request_.body.size(); }
 
   /// The header is complete and the client waits for "100 Continue" before it sends the body. True
   /// until a byte of the body arrives.
