@@ -92,7 +92,8 @@ class HttpStream {
   HttpStream& operator=(const HttpStream&) = delete;
 
   /// Sends what the client takes now and buffers the rest. Never calls back. Does nothing once the
-  /// stream is not open.
+  /// stream is not open. Costs a system call, some 6 us: an owner of thousands spreads one event
+  /// over several turns of the loop.
   void send(const HttpPiece& piece);
 
   void send(std::string_view bytes) { send(HttpPiece{bytes}); }
