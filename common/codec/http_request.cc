@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 namespace tocsin::codec {
 
@@ -28,6 +29,23 @@ constexpr std::array kMethods{
     MethodName{"PATCH", HttpMethod::kPatch},     MethodName{"DELETE", HttpMethod::kDelete},
     MethodName{"OPTIONS", HttpMethod::kOptions},
 };
+
+/// Framing, routing, who asks and how to read the body: never in a trailer.
+constexpr std::array<std::string_view, 15> kHeaderOnly{"authorization",
+                                                       "connection",
+                                                       "content-encoding",
+                                                       "content-length",
+                                                       "content-type",
+                                                       "cookie",
+                                                       "expect",
+                                                       "forwarded",
+                                                       "host",
+                                                       "if-match",
+                                                       "origin",
+                                                       "proxy-authorization",
+                                                       "transfer-encoding",
+                                                       "upgrade",
+                                                       "x-forwarded-for"};
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
@@ -232,16 +250,24 @@ std::size_t HttpRequestParser::feed(std::string_view bytes) {
       refuse_long_line();
       break;
     }
-    line_.append(rest.substr(0, n));
     used += n;
-    if (newline == std::string_view::npos) continue;
-    if (line_.size() < 2 || line_[line_.size() - 2] != '\r') {
+    if (newline == std::string_view::npos) {
+      line_.append(rest);
+      continue;
+    }
+    // Nearly every line arrives whole and is read where it lies.
+    std::string joined;
+    std::string_view line = rest.substr(0, n);
+    if (!line_.empty()) {
+      joined = std::exchange(line_, {});
+      joined.append(line);
+      line = joined;
+    }
+    if (line.size() < 2 || line[line.size() - 2] != '\r') {
       refuse(400, "a line does not end in CR LF");
       break;
     }
-    const std::string line = std::move(line_);
-    line_.clear();
-    on_line(std::string_view{line}.substr(0, line.size() - 2));
+    on_line(line.substr(0, line.size() - 2));
   }
   return used;
 }
@@ -396,10 +422,11 @@ void HttpRequestParser::on_header(std::string_view line) {
   }
   // Trailers are dropped: merging them would let a client add a header after it was looked at.
   if (state_ == State::kTrailers) {
+    // A proxy that merges these would read another request than we do (RFC 9110 section 6.5.1);
     // llhttp, for one, reads framing in a trailer as if it stood in the header.
-    for (const std::string_view framing :
-         {"content-length", "transfer-encoding", "connection", "upgrade", "host"}) {
-      if (iequals(name, framing)) return refuse(400, "a trailer that belongs into the header");
+    if (std::any_of(kHeaderOnly.begin(), kHeaderOnly.end(),
+                    [&](std::string_view only) { return iequals(name, only); })) {
+      return refuse(400, "a trailer that belongs into the header");
     }
     return;
   }

@@ -12,9 +12,9 @@
 //  HR2 Everything has a bound (HttpRequestLimits); what passes it is refused with the status that
 //      says so, before it is stored.
 //  HR3 The path that handlers see is decoded once, has no dot segments, no encoded slash, no
-//  control
-//      character, and is valid UTF-8.
+//      control character, and is valid UTF-8.
 //  HR4 After a refusal the connection is of no use: where the next request starts is not known.
+//  HR5 Trailers are read, checked and dropped; one that frames, routes or authorizes is refused.
 // Rationale
 //  HR1 A proxy in front and a server behind it that disagree about where a request ends let one
 //      user's bytes become another user's request (RFC 9112 section 11.2). llhttp, even compiled
@@ -55,6 +55,7 @@ struct HttpRequest {
   std::string body;             ///< Chunked coding removed; trailers are checked and dropped.
   int minor_version = 1;        ///< 0 or 1.
   bool keep_alive = true;
+  std::string peer;  ///< The client's address without port: the server sets it, not the parser.
 
   /// The first value of that name (lower case); nothing when there is none.
   std::optional<std::string_view> header(std::string_view name) const;
@@ -99,6 +100,9 @@ class HttpRequestParser {
     return state_ != State::kRequestLine && state_ != State::kHeaders &&
            status() == Status::kNeedMore;
   }
+
+  /// Bytes of the body that are held so far.
+  std::size_t body_bytes() const { return request_.body.size(); }
 
   /// The header is complete and the client waits for "100 Continue" before it sends the body. True
   /// until a byte of the body arrives.

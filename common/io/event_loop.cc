@@ -58,7 +58,9 @@ void Watch::trampoline(int /*fd*/, short what, void* self) {
   Interest ready = Interest::kNone;
   if ((what & EV_READ) != 0) ready = ready | Interest::kRead;
   if ((what & EV_WRITE) != 0) ready = ready | Interest::kWrite;
-  static_cast<Watch*>(self)->on_ready(ready);
+  auto* watch = static_cast<Watch*>(self);
+  watch->loop_.note_busy();
+  watch->on_ready(ready);
 }
 
 void Watch::on_ready(Interest ready) {
@@ -146,6 +148,7 @@ void EventLoop::run_once(Duration at_most) {
   if (!heap_.empty()) wait = std::min(wait, heap_.front()->due_ - clock_.now().mono);
   in_turn_ = true;
   now_fresh_ = false;
+  ++turn_;
   // NONBLOCK alone would go on as long as anything is ready; ONCE ends it after one round.
   int flags = EVLOOP_ONCE | EVLOOP_NONBLOCK;
   if (wait > Duration::zero()) {
@@ -155,7 +158,25 @@ void EventLoop::run_once(Duration at_most) {
   }
   CHECK(event_base_loop(base_, flags) >= 0);
   fire_timers();
+  end_turn();
   in_turn_ = false;
+}
+
+void EventLoop::note_busy() {
+  if (!busy_since_) busy_since_ = latency_clock();
+}
+
+void EventLoop::end_turn() {
+  if (!busy_since_) return;
+  const Duration busy = latency_clock() - *busy_since_;
+  busy_since_.reset();
+  ++stats_.turns;
+  stats_.busy_sum += busy;
+  stats_.busy_max = std::max(stats_.busy_max, busy);
+  stall_max_ = std::max(stall_max_, busy);
+  const auto* const bucket =
+      std::lower_bound(LoopStats::kBounds.begin(), LoopStats::kBounds.end(), busy);
+  ++stats_.buckets.at(static_cast<std::size_t>(bucket - LoopStats::kBounds.begin()));
 }
 
 void EventLoop::stop() {
@@ -178,6 +199,7 @@ void EventLoop::fire_timers() {
   const MonoTime now = this->now().mono;
   const std::uint64_t limit = next_order_;  // Timers made meanwhile wait for the next turn.
   while (!heap_.empty() && heap_.front()->due_ <= now && heap_.front()->order_ < limit) {
+    note_busy();
     Timer& timer = *heap_.front();
     remove_timer(timer);
     const auto callback = std::move(timer.callback_);

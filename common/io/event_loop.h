@@ -11,10 +11,13 @@
 #include "common/base/time.h"
 #include "common/io/mailbox.h"
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
+#include <utility>
 #include <vector>
 
 struct event;
@@ -95,6 +98,20 @@ class Timer {
 
 using TimerHandle = std::unique_ptr<Timer>;
 
+/// How long the turns kept the loop from looking at its sockets again: from the first callback of a
+/// turn to its end, by CLOCK_MONOTONIC, the time that the thread waited for a processor included.
+struct LoopStats {
+  /// Upper ends of `buckets`; the last bucket has none.
+  static constexpr std::array<Duration, 8> kBounds{
+      Duration{100},    Duration{1'000},  Duration{5'000},   Duration{10'000},
+      Duration{25'000}, Duration{50'000}, Duration{100'000}, Duration{1'000'000}};
+
+  std::uint64_t turns = 0;  ///< In which anything was called.
+  Duration busy_sum{0};
+  Duration busy_max{0};  ///< The loop's longest stall since it was made.
+  std::array<std::uint64_t, kBounds.size() + 1> buckets{};  ///< Turns of that length each.
+};
+
 class EventLoop {
  public:
   /// Functions posted and not yet run. Whoever posts has a bounded number of things under way, so
@@ -135,6 +152,15 @@ class EventLoop {
   /// at once; each stop ends one run.
   void stop();
 
+  /// On the loop's thread. The turn under way is not in it.
+  const LoopStats& stats() const { return stats_; }
+
+  /// The longest turn since the last call of this, for a gauge that is read now and then.
+  Duration take_stall_max() { return std::exchange(stall_max_, Duration{0}); }
+
+  /// Counts turns of run_once, for budgets that hold for one turn.
+  std::uint64_t turn() const { return turn_; }
+
   /// For libraries that bring their own glue to libevent.
   event_base* native() { return base_; }
 
@@ -151,6 +177,9 @@ class EventLoop {
   static bool earlier(const Timer& a, const Timer& b);
   void fire_timers();
   void run_posted();
+  /// The first callback of a turn is about to run.
+  void note_busy();
+  void end_turn();
 
   Clock& clock_;
   event_base* base_;
@@ -162,6 +191,10 @@ class EventLoop {
   std::size_t watches_ = 0;
   bool in_turn_ = false;
   bool now_fresh_ = false;
+  std::uint64_t turn_ = 0;
+  std::optional<MonoTime> busy_since_;  ///< By latency_clock(); set in a turn that called anything.
+  Duration stall_max_{0};
+  LoopStats stats_;
   Now now_;
   WatchHandle posted_watch_;
 };

@@ -56,4 +56,50 @@ Expected<std::shared_ptr<TlsContext>> TlsContext::from_pem(const std::string& ca
   return out;
 }
 
+namespace {
+
+int select_http11(SSL* /*ssl*/, const unsigned char** out, unsigned char* out_size,
+                  const unsigned char* offered, unsigned offered_size, void* /*context*/) {
+  static constexpr unsigned char kAlpn[] = "\x08http/1.1";
+  unsigned char* chosen = nullptr;
+  if (SSL_select_next_proto(&chosen, out_size, kAlpn, sizeof kAlpn - 1, offered, offered_size) !=
+      OPENSSL_NPN_NEGOTIATED) {
+    return SSL_TLSEXT_ERR_ALERT_FATAL;
+  }
+  *out = chosen;
+  return SSL_TLSEXT_ERR_OK;
+}
+
+}  // namespace
+
+Expected<std::shared_ptr<TlsContext>> TlsContext::server(const std::string& certificate_path,
+                                                         const std::string& key_path) {
+  SSL_CTX* ctx = SSL_CTX_new(TLS_server_method());
+  if (ctx == nullptr) return fail(Errc::kUnavailable, "OpenSSL: {}", take_openssl_error());
+  std::shared_ptr<TlsContext> out{new TlsContext{ctx}};
+  SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
+  if (SSL_CTX_set_cipher_list(ctx, "ECDHE+AESGCM:ECDHE+CHACHA20") != 1) {
+    return fail(Errc::kUnavailable, "OpenSSL: {}", take_openssl_error());
+  }
+  SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+  SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
+                               SSL_OP_CIPHER_SERVER_PREFERENCE);
+  SSL_CTX_set_num_tickets(ctx, 0);
+  SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+                            SSL_MODE_RELEASE_BUFFERS);
+  SSL_CTX_set_alpn_select_cb(ctx, &select_http11, nullptr);
+  if (SSL_CTX_use_certificate_chain_file(ctx, certificate_path.c_str()) != 1) {
+    return fail(Errc::kIo, "load the certificate from {}: {}", certificate_path,
+                take_openssl_error());
+  }
+  if (SSL_CTX_use_PrivateKey_file(ctx, key_path.c_str(), SSL_FILETYPE_PEM) != 1) {
+    return fail(Errc::kIo, "load the private key from {}: {}", key_path, take_openssl_error());
+  }
+  if (SSL_CTX_check_private_key(ctx) != 1) {
+    return fail(Errc::kInvalid, "the key in {} is not the one of the certificate in {}: {}",
+                key_path, certificate_path, take_openssl_error());
+  }
+  return out;
+}
+
 }  // namespace tocsin::io

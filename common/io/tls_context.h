@@ -1,5 +1,5 @@
 #pragma once
-// Question answered here: which TLS settings does a check use?
+// Question answered here: which TLS settings does a check use, and which our own server?
 
 #include "common/base/expected.h"
 
@@ -19,6 +19,14 @@ class TlsContext {
   static Expected<std::shared_ptr<TlsContext>> from_file(const std::string& ca_path);
   /// Roots from PEM text: one or more certificates and nothing else.
   static Expected<std::shared_ptr<TlsContext>> from_pem(const std::string& ca_pem);
+
+  /// For our own server, not for checks: TLS 1.2 (AEAD suites with forward secrecy) and 1.3, ALPN
+  /// http/1.1 (a client that offers only others is refused), no renegotiation, no compression, no
+  /// tickets. `certificate_path` is PEM, the server's own first and then its chain; `key_path` is
+  /// its private key. Errors name the file: kIo when it cannot be read, kInvalid when key and
+  /// certificate do not belong together.
+  static Expected<std::shared_ptr<TlsContext>> server(const std::string& certificate_path,
+                                                      const std::string& key_path);
 
   ~TlsContext();
   TlsContext(const TlsContext&) = delete;

@@ -96,6 +96,23 @@ Expected<std::unique_ptr<TlsStream>> TlsStream::open(std::shared_ptr<const TlsCo
   return out;
 }
 
+Expected<std::unique_ptr<TlsStream>> TlsStream::accept(std::shared_ptr<const TlsContext> context,
+                                                       int fd) {
+  SSL* ssl = SSL_new(context->native());
+  if (ssl == nullptr) return fail(Errc::kUnavailable, "OpenSSL: {}", take_openssl_error());
+  std::unique_ptr<TlsStream> out{new TlsStream{std::move(context), ssl}};
+  if (SSL_set_fd(ssl, fd) != 1) {
+    return fail(Errc::kUnavailable, "OpenSSL: {}", take_openssl_error());
+  }
+  SSL_set_accept_state(ssl);
+  return out;
+}
+
+void TlsStream::say_goodbye() {
+  if (SSL_is_init_finished(ssl_) == 1) SSL_shutdown(ssl_);
+  ERR_clear_error();
+}
+
 int TlsStream::on_verify(int ok, x509_store_ctx_st* store) {
   const auto* ssl =
       static_cast<SSL*>(X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx()));

@@ -35,7 +35,7 @@ struct TlsResult {
   std::size_t bytes = 0;
 };
 
-/// A client's connection. One thread.
+/// One connection, of a client unless it came from `accept`. One thread.
 class TlsStream {
  public:
   /// `fd` is connected, non-blocking, not owned, and outlives the stream. `host` is what the
@@ -43,6 +43,9 @@ class TlsStream {
   static Expected<std::unique_ptr<TlsStream>> open(std::shared_ptr<const TlsContext> context,
                                                    int fd, const std::string& host,
                                                    bool host_is_address);
+  /// The server's side of a connection that was accepted; the client proves nothing.
+  static Expected<std::unique_ptr<TlsStream>> accept(std::shared_ptr<const TlsContext> context,
+                                                     int fd);
   ~TlsStream();
   TlsStream(const TlsStream&) = delete;
   TlsStream& operator=(const TlsStream&) = delete;
@@ -51,6 +54,8 @@ class TlsStream {
   TlsStep handshake();
   TlsResult read(std::span<char> into);
   TlsResult write(std::string_view bytes);
+  /// Says that nothing more will be written (close_notify), once and without waiting for the peer.
+  void say_goodbye();
 
   /// After a complete handshake: nothing if the chain and the name are good.
   std::optional<Failure> verify_failure() const;

@@ -162,6 +162,9 @@ const Refused kRefused[] = {
      "POST /j HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n"
      "Transfer-Encoding: chunked\r\n\r\n",
      400},
+    {"CookieInATrailer",
+     "POST /j HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\ncookie: a=b\r\n\r\n",
+     400},
     {"LengthInATrailer",
      "POST /j HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\ncontent-length: "
      "3\r\n\r\nabc",
@@ -181,6 +184,91 @@ const Refused kRefused[] = {
     {"UnknownExpectation",
      "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nExpect: magic\r\n\r\n", 417},
 };
+
+// What libevent's evhttp (2.1.12) was seen to let through or to answer in its own way, one case for
+// each probe; the names are those of the probes.
+const Refused kEvhttpAccepts[] = {
+    {"CL_TE",
+     "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n"
+     "0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n",
+     400},
+    {"dupCL",
+     "POST /b HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nContent-Length: 30\r\n\r\n"
+     "GET /smug2 HTTP/1.1\r\nHost: x\r\n\r\n",
+     400},
+    {"TE_xchunked",
+     "POST /c HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: xchunked\r\nContent-Length: 3\r\n\r\nabc",
+     400},
+    {"CL_plus5", "POST /d HTTP/1.1\r\nHost: x\r\nContent-Length: +3\r\n\r\nabc", 400},
+    {"CL_0x3", "POST /d2 HTTP/1.1\r\nHost: x\r\nContent-Length: 0x3\r\n\r\nabc", 400},
+    {"obs_fold", "GET /e HTTP/1.1\r\nHost: x\r\nX-A: one\r\n two\r\n\r\n", 400},
+    {"bareLF", "GET /f HTTP/1.1\nHost: x\nX-A: 1\n\n", 400},
+    {"space_before_colon", "GET /g HTTP/1.1\r\nHost : x\r\nX-A : 1\r\n\r\n", 400},
+    {"pct00", "GET /admin%00/../public HTTP/1.1\r\nHost: x\r\n\r\n", 400},
+    {"dupHost", "GET /h HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400},
+    {"noHost", "GET /i HTTP/1.1\r\n\r\n", 400},
+    {"trailer",
+     "POST /j HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n"
+     "Authorization: evil\r\n\r\n",
+     400},
+    {"chunk_overflow",
+     "POST /k HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nFFFFFFFFFFFFFFFFF\r\n"
+     "abc\r\n0\r\n\r\n",
+     400},
+    {"chunk_minus1",
+     "POST /l HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\nabc\r\n0\r\n\r\n",
+     400},
+    {"chunk_plus3",
+     "POST /l2 HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n+3\r\nabc\r\n0\r\n\r\n",
+     400},
+    {"CR_in_value", "GET /m HTTP/1.1\r\nHost: x\r\nX-A: a\rb\r\n\r\n", 400},
+    {"NUL_in_header", "GET /n HTTP/1.1\r\nHost: x\r\nX-A: a\0b\r\n\r\n"sv, 400},
+    {"abs_uri", "GET http://169.254.169.254/o HTTP/1.1\r\nHost: x\r\n\r\n", 400},
+    {"HTTP_9_9", "GET /p HTTP/9.9\r\nHost: x\r\n\r\n", 505},
+    {"TRACE", "TRACE /q HTTP/1.1\r\nHost: x\r\n\r\n", 501},
+    {"eight_bit_path", "GET /\xff\xfe HTTP/1.1\r\nHost: x\r\n\r\n", 400},
+};
+
+INSTANTIATE_TEST_SUITE_P(Evhttp, HttpRequestRefuses, testing::ValuesIn(kEvhttpAccepts),
+                         [](const auto& c) { return std::string{c.param.name}; });
+
+TEST(HttpRequestParser, RefusesThirtyTwoMegabytesOfHeadersAtTheFirstThatIsTooMuch) {
+  HttpRequestParser parser;
+  parser.feed("GET /big HTTP/1.1\r\nHost: x\r\n");
+  const std::string line = "X-A: " + std::string(8000, 'a') + "\r\n";
+  int taken = 0;
+  while (taken < 4000 && parser.status() == Status::kNeedMore && parser.feed(line) > 0) ++taken;
+  ASSERT_EQ(parser.status(), Status::kRefused);
+  EXPECT_EQ(parser.refusal().status, 431);
+  EXPECT_LE(taken, 4) << "the bound is 32 KiB";
+}
+
+struct BodyMethod {
+  const char* name;
+  HttpMethod method;
+};
+
+class HttpRequestBody : public testing::TestWithParam<BodyMethod> {};
+
+TEST_P(HttpRequestBody, ComesWithALengthInChunksOrNotAtAll) {
+  const std::string start = std::string{GetParam().name} + " /x HTTP/1.1\r\nHost: x\r\n";
+  EXPECT_EQ(to_string(GetParam().method), std::string_view{GetParam().name});
+  const HttpRequest with_length = parse(start + "Content-Length: 3\r\n\r\nabc");
+  EXPECT_EQ(with_length.method, GetParam().method);
+  EXPECT_EQ(with_length.body, "abc");
+  EXPECT_EQ(parse(start + "Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n").body,
+            "abc");
+  EXPECT_EQ(parse(start + "Content-Length: 0\r\n\r\n").body, "");
+  EXPECT_EQ(parse(start + "\r\n").body, "");
+}
+
+INSTANTIATE_TEST_SUITE_P(Methods, HttpRequestBody,
+                         testing::Values(BodyMethod{"POST", HttpMethod::kPost},
+                                         BodyMethod{"PUT", HttpMethod::kPut},
+                                         BodyMethod{"PATCH", HttpMethod::kPatch},
+                                         BodyMethod{"DELETE", HttpMethod::kDelete},
+                                         BodyMethod{"OPTIONS", HttpMethod::kOptions}),
+                         [](const auto& c) { return std::string{c.param.name}; });
 
 INSTANTIATE_TEST_SUITE_P(Table, HttpRequestRefuses, testing::ValuesIn(kRefused),
                          [](const auto& c) { return std::string{c.param.name}; });
@@ -221,14 +309,14 @@ TEST(HttpRequestParser, TakesOneRequestAndLeavesTheNextOne) {
 TEST(HttpRequestParser, RemovesTheChunkedCodingAndDropsTrailers) {
   const std::string_view bytes =
       "POST /j HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: Chunked\r\n\r\n"
-      "3;name=\"v\"\r\nabc\r\n00A\r\n0123456789\r\n0\r\nAuthorization: evil\r\n\r\n";
+      "3;name=\"v\"\r\nabc\r\n00A\r\n0123456789\r\n0\r\nX-Digest: evil\r\n\r\n";
   for (const std::size_t step : {std::size_t{1}, std::size_t{5}, bytes.size()}) {
     HttpRequestParser parser;
     EXPECT_EQ(feed_in_steps(parser, bytes, step), bytes.size());
     ASSERT_EQ(parser.status(), Status::kComplete);
     const HttpRequest r = parser.take();
     EXPECT_EQ(r.body, "abc0123456789");
-    EXPECT_EQ(r.header("authorization"), std::nullopt);
+    EXPECT_EQ(r.header("x-digest"), std::nullopt);
   }
 }
 

@@ -198,6 +198,28 @@ TEST(EventLoop, AClosedAndReusedDescriptorIsNotMistakenForTheOldOne) {
   EXPECT_EQ(new_ready, 1);
 }
 
+TEST(EventLoop, CountsTurnsThatDidSomethingAndRemembersTheLongest) {
+  ManualClock clock;
+  EventLoop loop{clock};
+  loop.run_once(Duration{0});
+  EXPECT_EQ(loop.stats().turns, 0U) << "nothing was called";
+  // A turn that lasts: latency_clock is asked until it has moved.
+  const MonoTime start = latency_clock();
+  loop.post([&] {
+    while (latency_clock() - start < 2ms) continue;
+  });
+  loop.run_once();
+  const LoopStats& stats = loop.stats();
+  EXPECT_EQ(stats.turns, 1U);
+  EXPECT_GT(stats.busy_max, Duration{0});
+  EXPECT_EQ(stats.busy_sum, stats.busy_max);
+  std::uint64_t counted = 0;
+  for (const std::uint64_t n : stats.buckets) counted += n;
+  EXPECT_EQ(counted, 1U);
+  EXPECT_EQ(loop.take_stall_max(), stats.busy_max);
+  EXPECT_EQ(loop.take_stall_max(), Duration{0}) << "taken";
+}
+
 TEST(EventLoop, PostFromOtherThreadsWakesTheLoopAndKeepsTheirOrder) {
   SystemClock clock;
   EventLoop loop(clock);
