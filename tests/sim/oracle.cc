@@ -86,6 +86,8 @@ void Oracle::acked(const StreamAck& ack) {
 
 // --- collector ---
 
+bool Oracle::settling() const { return world_.timeline.now() < world_.collector.started + 95s; }
+
 int Oracle::regions_possibly_down(const MonitorId& monitor, WallTime now) const {
   const auto& state = world_.collector.store.state();
   std::map<std::string, bool> down;
@@ -167,6 +169,8 @@ void Oracle::committed(const collector::CommitGroup& group) {
                                           to_string(stream), first));
     }
   }
+  // The last one of the group: its results are all stored, and earlier ones saw a part of them.
+  std::map<MonitorId, const collector::MonitorStateRow*> states;
   for (const collector::Row& row : group.rows) {
     if (const auto* s = std::get_if<collector::StreamRow>(&row)) {
       std::uint64_t& hw = high_water_[s->stream];
@@ -204,16 +208,7 @@ void Oracle::committed(const collector::CommitGroup& group) {
       }
       incidents_[i->id] = *i;
     } else if (const auto* m = std::get_if<collector::MonitorStateRow>(&row)) {
-      const bool was_down = down_.contains(m->monitor);
-      const bool down = m->status == collector::MonitorStatus::kDown;
-      if (down && !was_down) {
-        check_quorum(m->monitor, world_.collector.now().wall, "a monitor is down", m->because);
-      }
-      if (down) {
-        down_.insert(m->monitor);
-      } else {
-        down_.erase(m->monitor);
-      }
+      states[m->monitor] = m;
     } else if (const auto* t = std::get_if<collector::TimelineRow>(&row)) {
       WallTime& last = timeline_[t->incident];
       if (t->at < last) {
@@ -241,6 +236,13 @@ void Oracle::committed(const collector::CommitGroup& group) {
                           incident->second.number, format_duration(o->created - before->second)));
         }
       }
+    }
+  }
+  for (const auto& [id, m] : states) {
+    if (m->status != collector::MonitorStatus::kDown) {
+      down_.erase(id);
+    } else if (down_.insert(id).second && !settling()) {
+      check_quorum(id, world_.collector.now().wall, "a monitor is down", m->because);
     }
   }
 }
@@ -287,9 +289,7 @@ void Oracle::sample() {
     const bool green = m.state.status == collector::MonitorStatus::kUp ||
                        m.state.status == collector::MonitorStatus::kDegraded;
     const int n = static_cast<int>(m.votes.size() + m.abstentions.size());
-    // After a start nobody is judged silent for 90 s, so what was green stays green that long.
-    const bool settling = world_.timeline.now() < world_.collector.started + 95s;
-    if (green && n > 0 && !settling && m.state.since < now - 1min) {
+    if (green && n > 0 && !settling() && m.state.since < now - 1min) {
       const int needed = std::min(n - (n / 2 + 1) + 1, n / 2 + 1);
       const int fresh = regions_fresh(m, now);
       if (fresh < needed) {
