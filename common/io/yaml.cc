@@ -47,17 +47,17 @@ bool is_number(std::string_view s) {
   return s.empty();
 }
 
-Node scalar(std::string text, bool plain) {
+Node scalar(const std::string& text, bool plain) {
   if (plain) {
     if (text.empty() || text == "~" || text == "null") return Node{};
     if (text == "true" || text == "false") return Node::boolean(text == "true");
     if (is_number(text)) {
       Node n = Node::number(std::strtod(text.c_str(), nullptr));
-      n.text = std::move(text);
+      n.text = text;
       return n;
     }
   }
-  return Node::string(std::move(text));
+  return Node::string(text);
 }
 
 class Event {
@@ -171,7 +171,7 @@ class Builder {
     const bool plain = s.style == YAML_PLAIN_SCALAR_STYLE;
     if (wants_key()) return take_key(std::move(text), plain, mark);
     TRY(count(mark));
-    Node node = scalar(std::move(text), plain);
+    Node node = scalar(text, plain);
     node.mark = mark;
     put(std::move(node));
     return {};
