@@ -17,8 +17,10 @@ TARGET ?=
 
 .PHONY: run test check-all sim chaos fuzz bench fmt tidy
 
+# The story is written in Python, which a bare machine gets here.
 run:
-	@tools/run-story
+	@tools/install-deps build run
+	@exec tools/run-story
 test:
 	@tools/verb test
 check-all:

@@ -11,6 +11,7 @@
 #include "collector/app/query_thread.h"
 #include "collector/app/state_dir.h"
 #include "collector/channels/outbox_runner.h"
+#include "collector/channels/store_alarm.h"
 #include "collector/channels/webhook.h"
 #include "collector/engine/store_outbox.h"
 #include "collector/ingest/ingest.h"
@@ -103,6 +104,7 @@ struct Collector::Impl {
   std::unique_ptr<io::HttpClient> client;
   std::unique_ptr<WebhookChannel> webhook;
   std::unique_ptr<OutboxRunner> runner;
+  std::unique_ptr<StoreAlarm> alarm;  ///< None without a fallback_channel.
   WatchedClock ingest_clock{"zmq"};
   std::unique_ptr<Ingest> ingest;
   WatchedClock query_clock{"query"};
@@ -211,6 +213,13 @@ Started<void> Collector::Impl::open_outbox() {
   runner = std::make_unique<OutboxRunner>(
       loop, rng, *outbox, std::map<ChannelType, Channel*>{{ChannelType::kWebhook, webhook.get()}});
   runner->wake();
+  if (config.fallback_channel.url.empty()) return {};
+  alarm = std::make_unique<StoreAlarm>(
+      loop, rng, webhook_options.source,
+      [this](std::string body, const std::string& key, Duration deadline, Channel::Done done) {
+        return webhook->post(config.fallback_channel, std::move(body), key, deadline,
+                             std::move(done));
+      });
   return {};
 }
 
@@ -273,13 +282,17 @@ void Collector::Impl::take_view(std::shared_ptr<const EngineView> view, const En
 /// Once a second: what /readyz says, and whether systemd may believe that we live.
 void Collector::Impl::look() {
   const EngineThreadStats stats = heart->engine().stats();
+  const std::optional<Duration> failing_for = heart->store().failing_for();
+  if (alarm) alarm->look(failing_for);
   const bool fresh = loop.now().mono - view_at < kStaleAfter;
-  views.set_ready({"store", stats.storing,
-                   stats.storing ? "" : "what is decided cannot be stored; see the log"});
+  // An engine that was restored still cannot store what it decides next.
+  const bool storing = stats.storing && failing_for.value_or(Duration{0}) < StoreAlarm::kPatience;
+  views.set_ready(
+      {"store", storing, storing ? "" : "what is decided cannot be stored; see the log"});
   views.set_ready({"engine", fresh, fresh ? "" : "the engine has not answered for a minute"});
   views.set_ready({"ingest", !drain_until, drain_until ? "stopping" : ""});
   // A store that does not work is no reason for a restart: that would not help.
-  if ((fresh || !stats.storing) && io::sd_watchdog()) {
+  if ((fresh || !storing) && io::sd_watchdog()) {
     if (const auto told = io::sd_notify("WATCHDOG=1"); !told) {
       log::warning("the service manager was not told", {{"error", told.error()}});
     }
@@ -294,6 +307,7 @@ std::string Collector::Impl::metrics_text() {
   publish_ingest_stats(metrics, ingest->stats());
   publish_thread_stats(metrics, heart->engine().stats());
   publish_outbox_stats(metrics, runner->stats());
+  if (alarm) publish_store_alarm_stats(metrics, alarm->stats());
   if (const auto view = views.view()) publish_agents(metrics, *view);
   return metrics.text();
 }

@@ -1,5 +1,6 @@
 #include "collector/app/collector_config.h"
 
+#include "collector/ports/catalog_node.h"
 #include "common/base/strings.h"
 #include "common/io/log.h"
 #include "common/io/yaml.h"
@@ -76,6 +77,24 @@ void read_egress(codec::MapReader& top, CollectorConfig& config, std::vector<Fie
     top.error("egress", policy.error().text);
   }
   reader.finish();
+}
+
+/// A channel without a key: {url: ..., secret: {file: NAME}}.
+void read_fallback(codec::MapReader& top, CollectorConfig& config,
+                   std::vector<FieldError>& errors) {
+  const codec::Node* node = top.child("fallback_channel");
+  if (node == nullptr) return;
+  codec::MapReader reader(*node, "fallback_channel", errors);
+  if (node->kind != codec::Node::Kind::kMap) return;
+  if (reader.has("key") || reader.has("type")) {
+    reader.error(reader.has("key") ? "key" : "type",
+                 "is not for the fallback channel: it is a webhook, and nothing refers to it");
+    return;
+  }
+  codec::Node channel = *node;
+  channel.set("key", codec::Node::string("fallback"));
+  channel.set("type", codec::Node::string("webhook"));
+  config.fallback_channel = read_channel(channel, "fallback_channel", errors);
 }
 
 /// `log: info`, or a map with level and format.
@@ -190,11 +209,7 @@ tl::expected<CollectorConfig, std::vector<std::string>> read_collector_config(
     }
     store.finish();
   }
-  if (top.has("fallback_channel")) {
-    top.error("fallback_channel",
-              "is reserved and not supported by this version: remove it; a collector that cannot "
-              "write says so in its log, /readyz and metrics");
-  }
+  read_fallback(top, config, errors);
   top.finish();
 
   if (!errors.empty()) {

@@ -5,6 +5,7 @@
 // as FILE:LINE:COLUMN. Environment variables TOCSIN_* override single keys. docs/operations.md
 // lists every key.
 
+#include "collector/core/catalog.h"
 #include "common/base/expected.h"
 #include "common/codec/node.h"
 #include "common/model/egress.h"
@@ -45,6 +46,8 @@ struct CollectorConfig {
   /// Where webhooks may go. The default lets them go anywhere but to a cloud's metadata service:
   /// destinations are written by the same person as this file.
   EgressPolicy egress = *EgressPolicy::parse("private", {"0.0.0.0/0", "::/0"}, {});
+  /// Told by webhook when the store cannot be written; none: an empty url.
+  ChannelSpec fallback_channel;
   std::string log_level = "info";  ///< `log: info`, or `log: {level: info, format: text}`.
   std::string log_format = "text";
 

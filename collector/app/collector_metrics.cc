@@ -72,6 +72,14 @@ void publish_outbox_stats(io::Metrics& m, const OutboxStats& s) {
         seconds(s.lag_us_max));
 }
 
+void publish_store_alarm_stats(io::Metrics& m, const StoreAlarmStats& s) {
+  constexpr const char* kName = "tocsin_fallback_messages_total";
+  constexpr const char* kHelp = "Messages to fallback_channel, by what became of them";
+  total(m, kName, kHelp, s.sent, {{"outcome", "sent"}});
+  total(m, kName, kHelp, s.retried, {{"outcome", "retried"}});
+  total(m, kName, kHelp, s.given_up, {{"outcome", "dead"}});
+}
+
 void publish_agents(io::Metrics& m, const EngineView& view) {
   std::size_t live = 0;
   for (const AgentView& agent : view.agents) {

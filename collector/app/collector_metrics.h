@@ -2,6 +2,7 @@
 // Question answered here: under which names are the numbers of the collector's threads published?
 
 #include "collector/channels/outbox_runner.h"
+#include "collector/channels/store_alarm.h"
 #include "collector/core/engine.h"
 #include "collector/engine/engine_thread.h"
 #include "collector/ingest/ingest.h"
@@ -13,6 +14,7 @@ namespace tocsin::collector {
 void publish_ingest_stats(io::Metrics& metrics, const IngestStats& stats);
 void publish_thread_stats(io::Metrics& metrics, const EngineThreadStats& stats);
 void publish_outbox_stats(io::Metrics& metrics, const OutboxStats& stats);
+void publish_store_alarm_stats(io::Metrics& metrics, const StoreAlarmStats& stats);
 /// Live agents, and the accounting of DEC-8 per agent.
 void publish_agents(io::Metrics& metrics, const EngineView& view);
 

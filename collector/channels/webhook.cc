@@ -113,6 +113,13 @@ Expected<std::string> WebhookChannel::read_secret_file(const std::string& name) 
 
 std::unique_ptr<SendHandle> WebhookChannel::send(const OutboxRow& message, const std::string& key,
                                                  Duration deadline, Done done) {
+  return post(message.destination, webhook_body(message, options_.source), key, deadline,
+              std::move(done));
+}
+
+std::unique_ptr<SendHandle> WebhookChannel::post(const ChannelSpec& destination, std::string body,
+                                                 const std::string& key, Duration deadline,
+                                                 Done done) {
   auto handle = std::make_unique<HttpSendHandle>();
   const auto refuse = [&](const Error& error) {
     handle->at_once = loop_.after(Duration{0}, [done, text = error.text] {
@@ -121,8 +128,8 @@ std::unique_ptr<SendHandle> WebhookChannel::send(const OutboxRow& message, const
   };
 
   io::HttpCall call;
-  call.url = message.destination.url;
-  call.body = webhook_body(message, options_.source);
+  call.url = destination.url;
+  call.body = std::move(body);
   call.timeout = deadline;
   call.connect_timeout = std::min(options_.connect_timeout, deadline);
   const std::int64_t seconds = loop_.now().wall.us / 1'000'000;
@@ -131,16 +138,16 @@ std::unique_ptr<SendHandle> WebhookChannel::send(const OutboxRow& message, const
                   {"Expect", ""},
                   {"webhook-id", key},
                   {"webhook-timestamp", std::to_string(seconds)}};
-  if (!message.destination.secret_file.empty()) {
-    const Expected<std::string> text = read_secret_file(message.destination.secret_file);
+  if (!destination.secret_file.empty()) {
+    const Expected<std::string> text = read_secret_file(destination.secret_file);
     if (!text) {
       refuse(text.error());
       return handle;
     }
     const auto keys = parse_webhook_keys(*text);
     if (!keys) {
-      refuse({keys.error().code, fmt::format("secret file {}: {}", message.destination.secret_file,
-                                             keys.error().text)});
+      refuse({keys.error().code,
+              fmt::format("secret file {}: {}", destination.secret_file, keys.error().text)});
       return handle;
     }
     call.headers.push_back({"webhook-signature", sign_webhook(*keys, key, seconds, call.body)});

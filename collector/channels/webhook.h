@@ -44,6 +44,10 @@ class WebhookChannel final : public Channel {
   std::unique_ptr<SendHandle> send(const OutboxRow& message, const std::string& key,
                                    Duration deadline, Done done) override;
 
+  /// The same for a body of the caller's own.
+  std::unique_ptr<SendHandle> post(const ChannelSpec& destination, std::string body,
+                                   const std::string& key, Duration deadline, Done done);
+
  private:
   Expected<std::string> read_secret_file(const std::string& name) const;
 

@@ -49,10 +49,6 @@ Assessment fold(const Transition& t, const MonitorTable& monitor, std::int64_t f
   for (const KeptVerdict& kept : monitor.kept) {
     if (kept.row.at.ms() < in.from_ms) in.before = point_of(kept);
   }
-  if (monitor.state.incident) {
-    const auto it = t.s.incidents.find(*monitor.state.incident);
-    if (it != t.s.incidents.end()) in.failing_from_ms = it->second.row.opened_at.ms();
-  }
   const std::int64_t fresh_ms = monitor.fresh.count() / 1000;
   in.stays.push_back({monitor.afresh_since.ms(), monitor.afresh_since.ms() + fresh_ms});
   if (t.s.settling) in.stays.push_back({t.s.quiet_since.ms(), INT64_MAX});
@@ -188,15 +184,53 @@ int majority_of(const MonitorTable& monitor) {
   return static_cast<int>(monitor.series.size()) / 2 + 1;
 }
 
+bool passes(MonitorStatus status) {
+  return status == MonitorStatus::kUp || status == MonitorStatus::kDegraded;
+}
+
+/// The newest verdict, or unknown where it is up by fewer votes than an open incident demands (Q5):
+/// late results may have taken the outage out of the history, and still a minority closes nothing.
+MonitorStatus live_status(const MonitorTable& monitor) {
+  const VerdictRow& tip = monitor.kept.back().row;
+  if (!monitor.state.incident || !passes(tip.status)) return tip.status;
+  const Tally tally{tip.n, tip.k, tip.down, tip.up, tip.degraded};
+  return passes(decide(tally, true)) ? tip.status : MonitorStatus::kUnknown;
+}
+
+/// The live status changes with the verdict, and with the incident where it held the verdict back.
+void set_live_status(const Transition& t, MonitorTable& monitor, bool changed) {
+  MonitorStateRow& state = monitor.state;
+  if (monitor.kept.empty()) return;
+  const VerdictRow& tip = monitor.kept.back().row;
+  const bool held_back =
+      state.verdict_seq == tip.seq && state.status == MonitorStatus::kUnknown && passes(tip.status);
+  if (!changed && !held_back) return;
+  const MonitorStatus live = live_status(monitor);
+  const MonitorStateRow was = state;
+  state.status = live;
+  state.verdict_seq = tip.seq;
+  if (live != tip.status) {
+    state.because = tip.because + "; too few to end the incident";
+    if (was.status != live) state.since = t.wall();
+    return;
+  }
+  state.because = tip.because;
+  auto since = monitor.kept.rbegin();
+  while (std::next(since) != monitor.kept.rend() && std::next(since)->row.status == tip.status) {
+    ++since;
+  }
+  // Rows older than what is kept may have had this status already.
+  const bool whole = std::next(since) == monitor.kept.rend() && was.status == tip.status;
+  state.since = whole ? std::min(was.since, since->row.at) : since->row.at;
+}
+
 /// Opens, resolves or annotates. The state row is written by the caller.
 void judge_incident(Transition& t, MonitorTable& monitor, const Assessment& a, bool late,
                     MonitorStatus before) {
   const MonitorStatus status = monitor.state.status;
   if (!fails(monitor, status)) {
     monitor.owed = false;
-    if (status == MonitorStatus::kUp || status == MonitorStatus::kDegraded) {
-      monitor.hand_resolved = false;
-    }
+    if (passes(status)) monitor.hand_resolved = false;
   }
   if (!monitor.state.incident) {
     if (!fails(monitor, status) || monitor.hand_resolved) return;
@@ -268,19 +302,7 @@ void assess(Transition& t, std::uint32_t index, std::int64_t from_ms, bool late)
   const MonitorStateRow was = monitor.state;
   const bool changed = rewrite(t, monitor, a, late);
   MonitorStateRow& state = monitor.state;
-  if (changed && !monitor.kept.empty()) {
-    const VerdictRow& tip = monitor.kept.back().row;
-    state.status = tip.status;
-    state.because = tip.because;
-    state.verdict_seq = tip.seq;
-    auto since = monitor.kept.rbegin();
-    while (std::next(since) != monitor.kept.rend() && std::next(since)->row.status == tip.status) {
-      ++since;
-    }
-    // Rows older than what is kept may have had this status already.
-    const bool whole = std::next(since) == monitor.kept.rend() && was.status == tip.status;
-    state.since = whole ? std::min(was.since, since->row.at) : since->row.at;
-  }
+  set_live_status(t, monitor, changed);
   std::optional<std::int64_t> due;
   const auto sooner = [&](std::int64_t at) { due = due ? std::min(*due, at) : at; };
   for (std::size_t i = 0; i < monitor.series.size(); ++i) {
@@ -297,9 +319,7 @@ void assess(Transition& t, std::uint32_t index, std::int64_t from_ms, bool late)
         "monitor", monitor.entry->spec.key,
         fmt::format("{} -> {}: {}", to_string(was.status), to_string(state.status), state.because));
   }
-  const bool passes =
-      state.status == MonitorStatus::kUp || state.status == MonitorStatus::kDegraded;
-  if (changed && passes && monitor.kept.back().row.down > 0 && !late) {
+  if (changed && passes(state.status) && monitor.kept.back().row.down > 0 && !late) {
     t.notice(false, "failing_below_quorum",
              fmt::format("{}: {}", monitor.entry->spec.key, state.because));
   }

@@ -69,8 +69,7 @@ std::vector<VerdictPoint> fold_history(const FoldInput& in) {
       tally.up += ballot == Ballot::kUp || ballot == Ballot::kDegraded ? 1 : 0;
       tally.degraded += ballot == Ballot::kDegraded ? 1 : 0;
     }
-    const bool failing = held.failing || std::min(t, in.now_ms) >= in.failing_from_ms;
-    const MonitorStatus status = decide(tally, failing);
+    const MonitorStatus status = decide(tally, held.failing);
     if (status == MonitorStatus::kUnknown) {
       const std::int64_t judged = std::min(t, in.now_ms);
       // While the collector settles (no end yet) silence is not judged, but a region that says down
@@ -82,7 +81,7 @@ std::vector<VerdictPoint> fold_history(const FoldInput& in) {
       });
       if (stays) continue;
     }
-    bool still = failing;
+    bool still = held.failing;
     if (status == MonitorStatus::kDown) still = true;
     if (status == MonitorStatus::kUp) still = false;
     if (status == MonitorStatus::kDegraded) still = in.degraded_fails;

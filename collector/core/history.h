@@ -10,6 +10,10 @@
 //  H3 An undecided verdict leaves the status alone inside a `Stay`: after the rules changed, until
 //     the new votes had their time (DEC-13), and while the collector settles.
 //  H4 A late result gives another fold from its slot on; rows that no longer hold are replaced.
+//  H5 An incident is no input: when it opened follows arrivals. Q5 holds here from a failing point
+//  to
+//     the next one that is up by Q5; what an open incident demands of the live status beyond that
+//     is added by the caller (collector/core/assess.cc).
 // Rationale: the same function gives the live verdict (its last point) and every rewrite, so the
 // order of arrival cannot show at quiescence (INV-6).
 
@@ -58,7 +62,6 @@ struct FoldInput {
   VerdictPoint before;          ///< What held before `from_ms`.
   std::int64_t from_ms = 0;
   std::int64_t now_ms = 0;  ///< Nothing expires after this; slots may lie a little ahead of it.
-  std::int64_t failing_from_ms = INT64_MAX;  ///< An incident is open since then: Q5 holds.
   std::vector<Stay> stays;
 };
 

@@ -36,6 +36,12 @@ void StoreThread::accept_commits() {
   run([this](Store&) { failed_ = false; });
 }
 
+std::optional<Duration> StoreThread::failing_for() const {
+  const std::int64_t since = failing_since_us_;
+  if (since == 0) return std::nullopt;
+  return latency_clock() - MonoTime{since};
+}
+
 void StoreThread::loop() {
   ::pthread_setname_np(::pthread_self(), "store");
   while (true) {
@@ -59,7 +65,11 @@ StoreThread::CommitResult StoreThread::commit_now(Store& store, const CommitGrou
     ++result.tries;
     result.outcome = store.commit(group);
     result.took = latency_clock() - start;
-    if (result.outcome) return result;
+    if (result.outcome) {
+      failing_since_us_ = 0;
+      return result;
+    }
+    if (failing_since_us_ == 0) failing_since_us_ = start.us;
     const bool last = result.took >= options_.retry_for || closing_.closed();
     // The first and the last: what lies between says the same.
     if (last || result.tries == 1) {

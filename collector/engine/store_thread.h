@@ -10,8 +10,10 @@
 #include "collector/ports/store.h"
 #include "common/io/mailbox.h"
 
+#include <atomic>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <thread>
 #include <utility>
 
@@ -57,6 +59,10 @@ class StoreThread {
   /// Ends the state in which commits fail at once.
   void accept_commits();
 
+  /// Any thread. Since when no commit has succeeded although one was tried; nothing while writing
+  /// works. Goes on over `accept_commits`: that the store can be read again proves nothing.
+  std::optional<Duration> failing_for() const;
+
   /// Runs on `store` and waits for the answer; not from `store` itself.
   template <class T>
   T call(std::function<T(Store&)> function) {
@@ -77,6 +83,7 @@ class StoreThread {
   io::Mailbox<Job> jobs_;
   io::Mailbox<int> closing_;  ///< Never filled; closed to cut a wait between two tries short.
   bool failed_ = false;       ///< Of `store` only.
+  std::atomic<std::int64_t> failing_since_us_{0};  ///< Of `latency_clock`; 0: works.
   std::thread thread_;
 };
 

@@ -23,10 +23,17 @@ Expected<void> init_library() {
   return fail(Errc::kUnavailable, "c-ares: {}", ares_strerror(result));
 }
 
+/// Unpredictable; one call of the generator, which costs more than the query's encoding, for many.
 std::uint16_t random_id() {
-  std::array<std::uint8_t, 2> bytes{};
-  CHECK(RAND_bytes(bytes.data(), bytes.size()) == 1);
-  return static_cast<std::uint16_t>(bytes[0] << 8 | bytes[1]);
+  thread_local std::array<std::uint8_t, 128> bytes;
+  thread_local std::size_t used = bytes.size();
+  if (used == bytes.size()) {
+    CHECK(RAND_bytes(bytes.data(), bytes.size()) == 1);
+    used = 0;
+  }
+  const auto id = static_cast<std::uint16_t>(bytes[used] << 8 | bytes[used + 1]);
+  used += 2;
+  return id;
 }
 
 Failure failure_of(int status, const std::string& servers) {

@@ -56,7 +56,7 @@ def monitors_yaml(regions: dict[str, str], monitors: list[Monitor], hook_url: st
 
 
 def collector_yaml(api_port: int, agents_port: int, state_dir: str, secrets_dir: str,
-                   monitors_file: str, log: str = "info") -> str:
+                   monitors_file: str, log: str = "info", extra: str = "") -> str:
     return (f"listen: 127.0.0.1:{api_port}\n"
             f"agents: tcp://127.0.0.1:{agents_port}\n"
             f"public_url: http://127.0.0.1:{api_port}\n"
@@ -64,7 +64,7 @@ def collector_yaml(api_port: int, agents_port: int, state_dir: str, secrets_dir:
             f"secrets_dir: {secrets_dir}\n"
             f"monitors_file: {monitors_file}\n"
             "store: {type: sqlite}\n"
-            f"log: {log}\n")
+            f"log: {log}\n" + extra)
 
 
 def agent_yaml(listen_port: int, state_dir: str, log: str = "info", extra: str = "") -> str:

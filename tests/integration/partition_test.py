@@ -18,6 +18,9 @@ ARGS = arguments(__doc__, outage=(float, 20.0))
 
 # A vote is good for interval + retry budget + 15 s (1 s checks without retries, 500 ms timeout).
 FRESHNESS_S = 1.0 + 0.5 + 15.0
+# A region that is cut off this long is blind for certain: 90 s after the collector's start, 9 s without a
+# heartbeat, 30 s of blindness, and some.
+IMPAIRED_S = 90 + 9 + 30 + 30
 
 
 class Partition(unittest.TestCase):
@@ -58,7 +61,15 @@ class Partition(unittest.TestCase):
             self.assertEqual({s.region for s in series for r in failed if r.series == s.id},
                              {other.region, cut_off.region}, "both regions saw the failure")
             self.assertEqual([i for i in truth.incidents() if i.kind == "monitor"], [])
-            self.assertEqual(world.receiver.calls, [], "something paged from history")
+            self.assertEqual([c.json for c in world.receiver.calls
+                              if c.json["data"]["incident"]["kind"] == "monitor"], [],
+                             "something paged from history")
+            if ARGS.outage > IMPAIRED_S:
+                # That a region went blind is news, not history.
+                self.assertEqual([(i.kind, i.region, i.state) for i in truth.incidents()],
+                                 [("impaired", cut_off.region, "resolved")])
+                self.assertEqual([c.json["type"].split(".")[3] for c in world.receiver.calls],
+                                 ["opened", "resolved"])
             # While it was cut off and its vote was no longer fresh, the region had no vote at all.
             silent_from = cut_at + int(FRESHNESS_S * 1000) + 2_000
             for verdict in truth.verdicts_written(silent_from, healed_at):

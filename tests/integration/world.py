@@ -65,10 +65,12 @@ class Agent:
 
 
 class World:
-    def __init__(self, build: Path, monitors=None, regions=("eu-west", "us-east"), log="info"):
+    def __init__(self, build: Path, monitors=None, regions=("eu-west", "us-east"), log="info",
+                 fallback=False):
         self.build = Path(build)
         self.regions = list(regions)
         self.log = log
+        self.fallback = fallback  # The receiver is told as well when the store cannot be written.
         self.dir = Path(tempfile.mkdtemp(prefix="tocsin-"))
         self.background = Background()
         self.api_port = free_port()
@@ -123,9 +125,11 @@ class World:
         (secrets / SECRET_NAME).write_text(SECRET + "\n")
         (secrets / SECRET_NAME).chmod(0o600)
         self.write_monitors()
+        extra = (f"fallback_channel: {{url: \"{self.receiver.url}\", secret: {{file: {SECRET_NAME}}}}}\n"
+                 if self.fallback else "")
         self.collector_config.write_text(configs.collector_yaml(
             self.api_port, self.agents_port, str(self.dir / "collector"), str(secrets),
-            str(self.dir / "tocsin.yaml"), self.log))
+            str(self.dir / "tocsin.yaml"), self.log, extra))
         run([str(self.binary("tocsin-collector")), "init", "--config", str(self.collector_config)])
         self.start_collector()
         for number, region in enumerate(self.regions):

@@ -62,6 +62,10 @@ Now AgentNode::now() const {
 
 void AgentNode::step_clock(Duration by) {
   clock_offset += by;
+  if (by > Duration{0}) {
+    stepped_at = world_.timeline.now();
+    stepped_by = by;
+  }
   if (process_) step(agent::ClockStepped{by});
 }
 

@@ -37,7 +37,10 @@ void Oracle::durable(const AgentNode&, const std::vector<CheckResult>& results) 
 
 void Oracle::close_watch(const AgentNode& agent, SeriesId series, const Watch& watch,
                          WallTime now) {
-  const WallTime last = now - Duration{watch.grid.interval_ms * 1000} - 5s;
+  const Duration slack = Duration{watch.grid.interval_ms * 1000} + 5s;
+  WallTime last = now - slack;
+  // What a jump forward went over is reported with the next slot, and the end may come before it.
+  if (world_.timeline.now() - agent.stepped_at < slack) last = last - agent.stepped_by;
   if (last <= watch.from) return;
   const std::set<std::uint32_t>& ticks = emitted_[&agent][series];
   for (std::uint32_t t = watch.grid.tick_at_or_after(watch.from); watch.grid.slot(t) <= last; ++t) {
@@ -83,6 +86,8 @@ void Oracle::acked(const StreamAck& ack) {
 
 // --- collector ---
 
+bool Oracle::settling() const { return world_.timeline.now() < world_.collector.started + 95s; }
+
 int Oracle::regions_possibly_down(const MonitorId& monitor, WallTime now) const {
   const auto& state = world_.collector.store.state();
   std::map<std::string, bool> down;
@@ -90,48 +95,56 @@ int Oracle::regions_possibly_down(const MonitorId& monitor, WallTime now) const 
     if (series.monitor != monitor || series.to < now - 1min) continue;
     // A region may vote down when one of its last three counted results is down: the newest one, or
     // an older one that two passing results have not outvoted yet.
+    // "Last" by the agent's clock, or by that clock corrected, which counts when it is far off.
     std::vector<std::pair<WallTime, Outcome>> seen;
+    std::vector<std::pair<WallTime, Outcome>> corrected;
+    const auto look_at = [&](const CheckResult& r) {
+      seen.emplace_back(r.slot, r.outcome);
+      corrected.emplace_back(r.slot + Duration{r.clock.offset_ms * 1000LL}, r.outcome);
+    };
     const auto results = state.results.find(id);
     if (results != state.results.end()) {
       for (auto r = results->second->rbegin(); r != results->second->rend() && seen.size() < 24;
            ++r) {
         const CheckResult& c = r->second.result;
-        if (c.outcome != Outcome::kMissed) seen.emplace_back(c.slot, c.outcome);
+        if (c.outcome != Outcome::kMissed) look_at(c);
       }
     }
     for (const auto& [key, row] : state.one_off_results) {
       if (key.second == id && row.result.kind == ResultKind::kConfirm) {
-        seen.emplace_back(row.result.slot, row.result.outcome);
+        look_at(row.result);
       }
     }
-    std::sort(seen.begin(), seen.end(),
-              [](const auto& a, const auto& b) { return a.first > b.first; });
-    int looked = 0;
-    for (const auto& [slot, outcome] : seen) {
-      if (outcome == Outcome::kNoData) continue;
-      if (outcome == Outcome::kDown) down[series.region] = true;
-      if (++looked == 3) break;
+    for (auto* order : {&seen, &corrected}) {
+      std::sort(order->begin(), order->end(),
+                [](const auto& a, const auto& b) { return a.first > b.first; });
+      int looked = 0;
+      for (const auto& [slot, outcome] : *order) {
+        if (outcome == Outcome::kNoData) continue;
+        if (outcome == Outcome::kDown) down[series.region] = true;
+        if (++looked == 3) break;
+      }
     }
   }
   return static_cast<int>(down.size());
 }
 
-void Oracle::check_opening(const IncidentRow& incident) {
+void Oracle::check_quorum(const MonitorId& monitor, WallTime now, const std::string& what,
+                          const std::string& because) {
   const auto& state = world_.collector.store.state();
   std::set<std::string> electorate;
   for (const auto& [id, series] : state.series) {
-    if (series.monitor == *incident.monitor && series.to == WallTime::never()) {
+    if (series.monitor == monitor && series.to == WallTime::never()) {
       electorate.insert(series.region);
     }
   }
   const int n = static_cast<int>(electorate.size());
   if (n == 0) return;
   const int k = n / 2 + 1;
-  const int down = regions_possibly_down(*incident.monitor, incident.opened_at);
+  const int down = regions_possibly_down(monitor, now);
   if (down < k) {
-    world_.violate("INV-31", fmt::format("incident on {} opened with {} of {} regions failing, "
-                                         "quorum is {}: {}",
-                                         incident.monitor_key, down, n, k, incident.because));
+    world_.violate("INV-31", fmt::format("{} with {} of {} regions failing, quorum is {}: {}", what,
+                                         down, n, k, because));
   }
 }
 
@@ -156,6 +169,8 @@ void Oracle::committed(const collector::CommitGroup& group) {
                                           to_string(stream), first));
     }
   }
+  // The last one of the group: its results are all stored, and earlier ones saw a part of them.
+  std::map<MonitorId, const collector::MonitorStateRow*> states;
   for (const collector::Row& row : group.rows) {
     if (const auto* s = std::get_if<collector::StreamRow>(&row)) {
       std::uint64_t& hw = high_water_[s->stream];
@@ -169,7 +184,7 @@ void Oracle::committed(const collector::CommitGroup& group) {
       const bool fresh = before == incidents_.end();
       if (fresh && i->kind == IncidentKind::kMonitor) {
         world_.count("incidents");
-        check_opening(*i);
+        check_quorum(*i->monitor, i->opened_at, "incident on " + i->monitor_key, i->because);
         const auto other = open_.find(*i->monitor);
         if (i->state != IncidentState::kResolved && other != open_.end() &&
             other->second != i->id) {
@@ -192,6 +207,8 @@ void Oracle::committed(const collector::CommitGroup& group) {
         answered_.insert(i->id);
       }
       incidents_[i->id] = *i;
+    } else if (const auto* m = std::get_if<collector::MonitorStateRow>(&row)) {
+      states[m->monitor] = m;
     } else if (const auto* t = std::get_if<collector::TimelineRow>(&row)) {
       WallTime& last = timeline_[t->incident];
       if (t->at < last) {
@@ -219,6 +236,13 @@ void Oracle::committed(const collector::CommitGroup& group) {
                           incident->second.number, format_duration(o->created - before->second)));
         }
       }
+    }
+  }
+  for (const auto& [id, m] : states) {
+    if (m->status != collector::MonitorStatus::kDown) {
+      down_.erase(id);
+    } else if (down_.insert(id).second && !settling()) {
+      check_quorum(id, world_.collector.now().wall, "a monitor is down", m->because);
     }
   }
 }
@@ -265,7 +289,7 @@ void Oracle::sample() {
     const bool green = m.state.status == collector::MonitorStatus::kUp ||
                        m.state.status == collector::MonitorStatus::kDegraded;
     const int n = static_cast<int>(m.votes.size() + m.abstentions.size());
-    if (green && n > 0 && m.state.since < now - 1min) {
+    if (green && n > 0 && !settling() && m.state.since < now - 1min) {
       const int needed = std::min(n - (n / 2 + 1) + 1, n / 2 + 1);
       const int fresh = regions_fresh(m, now);
       if (fresh < needed) {

@@ -37,7 +37,11 @@ class Oracle {
   };
 
   void close_watch(const AgentNode& agent, SeriesId series, const Watch& watch, WallTime now);
-  void check_opening(const collector::IncidentRow& incident);
+  /// After a start nobody is judged silent for 90 s, so a status stays that long.
+  bool settling() const;
+  /// No region is counted twice: as many fail as the quorum wants.
+  void check_quorum(const MonitorId& monitor, WallTime now, const std::string& what,
+                    const std::string& because);
   int regions_possibly_down(const MonitorId& monitor, WallTime now) const;
   int regions_fresh(const collector::MonitorView& view, WallTime now) const;
 
@@ -55,6 +59,7 @@ class Oracle {
       steps_;                      ///< (repeat, step) -> created.
   std::set<IncidentId> answered_;  ///< Acknowledged or resolved.
   std::map<MonitorId, IncidentId> open_;
+  std::set<MonitorId> down_;  ///< Whose newest status is down.
 };
 
 }  // namespace tocsin::sim

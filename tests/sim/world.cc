@@ -2,6 +2,7 @@
 
 #include "common/base/hash.h"
 #include "tests/sim/oracle.h"
+#include "tests/sim/order.h"
 
 #include <algorithm>
 
@@ -316,6 +317,7 @@ Report World::run() {
   heal();
   timeline.run_until(plan.length + 10min);
   oracle->finish();
+  check_order(*this);
   report.steps = timeline.steps();
   note("end", report.steps);
   return report;

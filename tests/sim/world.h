@@ -103,8 +103,9 @@ class AgentNode {
   Duration clock_offset{0};
   double clock_drift = 0;  ///< Seconds per second.
   Duration boot_offset{0};
-  bool network_cut = false;  ///< Everything: targets and collector.
-  bool link_cut = false;     ///< Only the collector.
+  Duration stepped_at{-3'600'000'000}, stepped_by{0};  ///< The last step forward of the clock.
+  bool network_cut = false;                            ///< Everything: targets and collector.
+  bool link_cut = false;                               ///< Only the collector.
   bool slow_disk = false;
   bool clone = false;
   std::shared_ptr<Connection> connection;
@@ -190,6 +191,9 @@ class World {
   void count(const std::string& name) { ++report.counts[name]; }
 
   void violate(std::string invariant, std::string text);
+
+  /// As people left it.
+  const collector::CatalogEdit& catalog() const { return edit_; }
 
   static constexpr std::int64_t kEpochUs = 1'790'000'000'000'000;
 

@@ -342,6 +342,9 @@ TEST_F(HttpProbing, AnAddressOfTheWrongFamilyIsNoAddress) {
 }
 
 TEST_F(HttpProbing, RunningOutOfDescriptorsIsOurOwnFault) {
+#ifdef __SANITIZE_ADDRESS__
+  GTEST_SKIP() << "UBSan opens a pipe to look at an object, and takes its failure for a bad one";
+#endif
   rlimit before{};
   ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
   const int next = ::open("/dev/null", O_RDONLY | O_CLOEXEC);

@@ -88,8 +88,18 @@ TEST(CollectorConfig, AnUnknownKeySuggestsTheNearest) {
             "/etc/c.yaml:1:11: stat_dir: unknown key; did you mean 'state_dir'?");
 }
 
-TEST(CollectorConfig, TheFallbackChannelIsReserved) {
-  EXPECT_NE(only_error(read("fallback_channel: {url: x}")).find("is reserved"), std::string::npos);
+TEST(CollectorConfig, TheFallbackChannelIsAWebhookWithoutAKey) {
+  const auto config = read("fallback_channel: {url: http://x/y, secret: {file: pager}}");
+  ASSERT_TRUE(config);
+  EXPECT_EQ(config->fallback_channel.url, "http://x/y");
+  EXPECT_EQ(config->fallback_channel.secret_file, "pager");
+  EXPECT_TRUE(read("")->fallback_channel.url.empty());
+  EXPECT_NE(
+      only_error(read("fallback_channel: {url: x}")).find("fallback_channel.url: expected an "),
+      std::string::npos);
+  EXPECT_NE(only_error(read("fallback_channel: {url: http://x, key: a}")).find(".key: is not for"),
+            std::string::npos);
+  EXPECT_FALSE(read("fallback_channel: http://x"));
 }
 
 TEST(CollectorConfig, VariablesOverrideKeysAndAreNamedInErrors) {

