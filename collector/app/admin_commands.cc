@@ -1,12 +1,15 @@
 #include "collector/app/admin_commands.h"
 
+#include "collector/api/authorize.h"
 #include "collector/app/bundle.h"
+#include "common/base/bytes.h"
 #include "common/base/strings.h"
 #include "common/io/random.h"
 #include "common/io/zmq_socket.h"
 
 #include <fmt/format.h>
 
+#include <array>
 #include <charconv>
 
 namespace tocsin::collector {
@@ -45,6 +48,7 @@ Expected<void> AdminCommands::dispatch(const Node& request, const std::string& a
   reader.text("command", command);
   std::string subject;
   if (command == "enroll") return enroll(reader, actor, answer);
+  if (command == "admin-token") return admin_token(reader, actor, answer);
   if (command == "agents") {
     answer(agents());
     return {};
@@ -62,7 +66,7 @@ Expected<void> AdminCommands::dispatch(const Node& request, const std::string& a
     return ask(std::move(event), {{"incident", Node::string(incident_name(row))}}, answer);
   }
   return fail(Errc::kUnsupported,
-              "unknown command \"{}\"; known are enroll, revoke-agent, agents, ack, resolve",
+              "unknown command \"{}\"; known are enroll, admin-token, revoke-agent, agents, ack, resolve",
               printable(command, 64));
 }
 
@@ -109,6 +113,61 @@ Expected<void> AdminCommands::enroll(codec::MapReader& reader, const std::string
   row.expires_at = bundle.expires;
   return ask(AddEnrolment{std::move(row), actor}, {{"bundle", Node::string(format_bundle(bundle))}},
              answer);
+}
+
+Expected<void> AdminCommands::admin_token(codec::MapReader& reader, const std::string& actor,
+                                          const AdminServer::Answer& answer) {
+  std::string key = "admin";
+  reader.text("user", key);
+  if (!is_key(key)) {
+    return fail(Errc::kInvalid, "a user is 1 to 63 characters of a-z, 0-9 and -, not \"{}\"",
+                printable(key, 64));
+  }
+  const WallTime now = ports_.loop.now().wall;
+  TokenRow token;
+  token.id = TokenId{io::mint_uuid(now)};
+  token.name = "made on the command line";
+  token.owner = key;
+  token.role = Role::kAdmin;
+  const std::string secret = std::string{kTokenPrefix} + new_secret();
+  token.prefix = secret.substr(0, kTokenPrefix.size() + 6);
+  token.digest = token_digest(secret);
+  std::vector<Node::Entry> fields = {{"user", Node::string(key)}, {"token", Node::string(secret)}};
+  const auto found = ports_.view()->catalog->users.find(key);
+  if (found != ports_.view()->catalog->users.end()) {
+    if (found->second.role != Role::kAdmin || found->second.disabled) {
+      return fail(Errc::kDenied, "user {} is {}, not an admin: name another user or make one", key,
+                  found->second.disabled ? "disabled" : to_string(found->second.role));
+    }
+    return ask(AddToken{std::move(token), actor}, std::move(fields), answer);
+  }
+  ApplyCatalog create;
+  UserSpec user;
+  user.id = UserId{io::mint_uuid(now)};
+  user.key = user.name = key;
+  user.role = Role::kAdmin;
+  create.edit.users.push_back(std::move(user));
+  create.edit.preconditions.push_back({{ObjectKind::kUser, key}, std::uint64_t{0}});
+  create.actor = actor;
+  EngineInput input{std::move(create), [this, token, actor, fields, answer](Reply reply) {
+                      ports_.loop.post([this, token, actor, fields, answer, reply] {
+                        if (reply.error) return answer(admin_error(*reply.error));
+                        if (auto done = ask(AddToken{token, actor}, fields, answer); !done) {
+                          answer(admin_error(done.error()));
+                        }
+                      });
+                    }};
+  if (ports_.engine.push(std::move(input))) return {};
+  return fail(Errc::kUnavailable, "the collector is too busy or stopping: try again");
+}
+
+std::string new_secret() {
+  std::array<std::uint8_t, 32> bytes{};
+  io::fill_random(bytes);
+  std::string out = to_base64(bytes);
+  for (char& c : out) c = c == '+' ? '-' : c == '/' ? '_' : c;
+  while (!out.empty() && out.back() == '=') out.pop_back();
+  return out;
 }
 
 Node AdminCommands::agents() const {

@@ -5,6 +5,8 @@
 //   {"command":"enroll","region":R,"expires":"24h","endpoints":[...]}  -> {"bundle": TEXT}
 //   {"command":"revoke-agent","agent":ID}                              -> {}
 //   {"command":"agents"}                                               -> {"agents":[{...}]}
+//   {"command":"admin-token","user":U}    -> {"user":U,"token":SECRET}: of an admin, who is made
+//                                            if there is no such user
 //   {"command":"ack","incident":N}, {"command":"resolve","incident":N} -> {"incident":"INC-N"}
 //
 // N is INC-42, 42 or the id. Every answer has "ok"; see admin_socket.h.
@@ -45,6 +47,8 @@ class AdminCommands {
                           const AdminServer::Answer& answer);
   Expected<void> enroll(codec::MapReader& reader, const std::string& actor,
                         const AdminServer::Answer& answer);
+  Expected<void> admin_token(codec::MapReader& reader, const std::string& actor,
+                             const AdminServer::Answer& answer);
   codec::Node agents() const;
   Expected<IncidentRow> find_incident(const std::string& name) const;
   /// Answers with `fields` once the command's reply has come without an error.
@@ -54,6 +58,9 @@ class AdminCommands {
   Ports ports_;
   std::vector<FieldError> errors_;
 };
+
+/// 256 random bits in base64url: 43 characters.
+std::string new_secret();
 
 /// What `agents` answers, as a table for people.
 std::string format_agents(const codec::Node& answer);

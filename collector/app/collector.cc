@@ -1,5 +1,6 @@
 #include "collector/app/collector.h"
 
+#include "collector/api/api.h"
 #include "collector/api/engine_metrics.h"
 #include "collector/api/public_api.h"
 #include "collector/api/router.h"
@@ -111,6 +112,7 @@ struct Collector::Impl {
   std::unique_ptr<QueryThread> queries;
   std::unique_ptr<status::StatusPages> pages;
   Router router;
+  std::unique_ptr<Api> api;
   std::unique_ptr<io::HttpServer> http;
   std::unique_ptr<AdminCommands> commands;
   std::unique_ptr<AdminServer> admin;
@@ -241,6 +243,10 @@ Started<void> Collector::Impl::open_http() {
   io::publish_build_info(metrics);
   pages = std::make_unique<status::StatusPages>(loop.clock(), views);
   add_public_routes(router, {views, *pages, [this] { return metrics_text(); }});
+  api = std::make_unique<Api>(Api::Ports{loop, views, heart->engine(), *queries,
+                                         [this] { return io::mint_uuid(loop.now().wall); },
+                                         new_secret});
+  api->add_routes(router);
   io::HttpServerOptions options;
   options.listen = config.listen.str();
   auto opened = io::HttpServer::open(

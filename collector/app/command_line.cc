@@ -22,6 +22,7 @@ constexpr std::array kCommands = {
     Command{"init", 0, ""},
     Command{"check-config", 0, ""},
     Command{"enroll", 0, ""},
+    Command{"admin-token", 0, ""},
     Command{"agents", 0, ""},
     Command{"revoke-agent", 1, "the agent's id (see tocsin-collector agents)"},
     Command{"ack", 1, "the incident, such as INC-42"},
@@ -38,6 +39,8 @@ const char* usage() {
          "  check-config          read the configuration and the monitors file, print every error\n"
          "  enroll --region R     print a bundle that lets one new agent in\n"
          "         [--expires 24h] [--endpoint tcp://HOST:PORT]...\n"
+         "  admin-token           print an API token of an admin, once\n"
+         "         [--user KEY]   default admin; made if there is no such user\n"
          "  agents                list the agents\n"
          "  revoke-agent ID       shut an agent out at once\n"
          "  ack INCIDENT          acknowledge an incident\n"
@@ -50,13 +53,14 @@ const char* usage() {
 }
 
 Expected<CommandLine> parse_command_line(std::vector<std::string> arguments) {
-  enum Option : int { kConfig = 1, kRegion, kExpires, kEndpoint, kVersion, kHelp };
+  enum Option : int { kConfig = 1, kRegion, kExpires, kEndpoint, kUser, kVersion, kHelp };
 
   static constexpr option kOptions[] = {
       {"config", required_argument, nullptr, kConfig},
       {"region", required_argument, nullptr, kRegion},
       {"expires", required_argument, nullptr, kExpires},
       {"endpoint", required_argument, nullptr, kEndpoint},
+      {"user", required_argument, nullptr, kUser},
       {"version", no_argument, nullptr, kVersion},
       {"help", no_argument, nullptr, kHelp},
       {nullptr, 0, nullptr, 0},
@@ -90,6 +94,9 @@ Expected<CommandLine> parse_command_line(std::vector<std::string> arguments) {
       case kEndpoint:
         out.endpoints.emplace_back(optarg);
         enroll_option = true;
+        break;
+      case kUser:
+        out.user = optarg;
         break;
       case kVersion:
         out.version = true;
@@ -129,6 +136,9 @@ Expected<CommandLine> parse_command_line(std::vector<std::string> arguments) {
   }
   if (out.command == "enroll" && out.region.empty()) {
     return fail(Errc::kInvalid, "enroll wants --region: the key of the region the agent is in");
+  }
+  if (out.command != "admin-token" && !out.user.empty()) {
+    return fail(Errc::kInvalid, "--user belongs to admin-token");
   }
   if (out.command != "enroll" && enroll_option) {
     return fail(Errc::kInvalid, "--region, --expires and --endpoint belong to enroll");

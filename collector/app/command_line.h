@@ -15,6 +15,7 @@ struct CommandLine {
   std::string region;                  ///< enroll
   std::string expires = "24h";         ///< enroll
   std::vector<std::string> endpoints;  ///< enroll
+  std::string user;                    ///< admin-token
   bool help = false;
   bool version = false;
 };

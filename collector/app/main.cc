@@ -106,6 +106,8 @@ codec::Node request_of(const CommandLine& line) {
     Node endpoints = Node::list();
     for (const std::string& one : line.endpoints) endpoints.items.push_back(Node::string(one));
     request.set("endpoints", std::move(endpoints));
+  } else if (line.command == "admin-token") {
+    if (!line.user.empty()) request.set("user", Node::string(line.user));
   } else if (line.command == "revoke-agent") {
     request.set("agent", Node::string(line.operands[0]));
   } else if (line.command == "ack" || line.command == "resolve") {
@@ -121,6 +123,8 @@ void print_answer(const CommandLine& line, const codec::Node& answer) {
   };
   if (line.command == "enroll") {
     fmt::print("{}", text("bundle"));
+  } else if (line.command == "admin-token") {
+    fmt::print("{}\n", text("token"));
   } else if (line.command == "agents") {
     fmt::print("{}", format_agents(answer));
   } else if (line.command == "revoke-agent") {

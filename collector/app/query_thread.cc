@@ -20,7 +20,15 @@ QueryThread::~QueryThread() {
 
 void QueryThread::set_monitors(std::vector<MonitorId> monitors) {
   // Full: it has not looked for a while, and will be told again with the next change.
-  if (!told_.push(std::move(monitors))) log::debug("the list of monitors was not taken");
+  if (!told_.push(Order{std::move(monitors)})) log::debug("the list of monitors was not taken");
+}
+
+bool QueryThread::try_read(Job&& job) {
+  if (!ports_.reader) return false;
+  Order order{std::move(job)};
+  if (told_.push(std::move(order))) return true;
+  job = std::get<Job>(std::move(order));
+  return false;
 }
 
 void QueryThread::loop() {
@@ -29,9 +37,13 @@ void QueryThread::loop() {
   MonoTime fold_at = maintain_at;
   while (!told_.closed()) {
     const MonoTime next = std::min(maintain_at, fold_at);
-    if (auto monitors = told_.pop(std::max(Duration{0}, next - ports_.clock.now().mono))) {
-      monitors_ = *std::move(monitors);
-      fold_at = ports_.clock.now().mono;
+    if (auto order = told_.pop(std::max(Duration{0}, next - ports_.clock.now().mono))) {
+      if (auto* job = std::get_if<Job>(&*order)) {
+        (*job)(*ports_.reader);
+      } else {
+        monitors_ = std::get<std::vector<MonitorId>>(*std::move(order));
+        fold_at = ports_.clock.now().mono;
+      }
     }
     const MonoTime now = ports_.clock.now().mono;
     if (now >= maintain_at) {

@@ -1,10 +1,11 @@
 #pragma once
 // Question answered here: who reads the store for pages, and who keeps its file tidy?
 //
-// The thread `query`: every kMaintainEvery it runs the store's maintenance, every kUptimeEvery it
+// The thread `query` answers what the API asks of the store (QueryPort). Beside that, every kMaintainEvery it runs the store's maintenance, every kUptimeEvery it
 // folds the verdicts of all monitors into the table of status pages. Both wait for nobody; nobody
 // waits for them.
 
+#include "collector/ports/query_port.h"
 #include "collector/ports/store.h"
 #include "collector/ports/view_source.h"
 #include "common/base/clock.h"
@@ -13,12 +14,16 @@
 #include <functional>
 #include <memory>
 #include <thread>
+#include <variant>
 #include <vector>
 
 namespace tocsin::collector {
 
-class QueryThread {
+class QueryThread final : public QueryPort {
  public:
+  /// Jobs and lists of monitors that wait; beyond it `try_read` says false.
+  static constexpr std::size_t kJobsMax = 256;
+
   static constexpr Duration kMaintainEvery = std::chrono::seconds{2};
   static constexpr Duration kUptimeEvery = std::chrono::seconds{60};
 
@@ -34,19 +39,23 @@ class QueryThread {
 
   explicit QueryThread(Ports ports);
   /// Ends after what is under way.
-  ~QueryThread();
+  ~QueryThread() override;
   QueryThread(const QueryThread&) = delete;
   QueryThread& operator=(const QueryThread&) = delete;
 
   /// Which monitors there are; from any thread. A new one is folded soon.
   void set_monitors(std::vector<MonitorId> monitors);
 
+  [[nodiscard]] bool try_read(Job&& job) override;
+
  private:
+  using Order = std::variant<std::vector<MonitorId>, Job>;
+
   void loop();
   void fold();
 
   Ports ports_;
-  io::Mailbox<std::vector<MonitorId>> told_{8};
+  io::Mailbox<Order> told_{kJobsMax};
   std::vector<MonitorId> monitors_;
   std::thread thread_;
 };

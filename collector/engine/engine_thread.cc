@@ -24,9 +24,11 @@ constexpr Duration kLinkPatience = std::chrono::seconds{5};
 constexpr Duration kWaitMax = std::chrono::seconds{1};
 
 /// What people look at has changed, so the view should not wait for its period.
-bool changes_incident(const std::vector<Row>& rows) {
+/// What people do is seen by whoever looks after the answer: the view goes out with the group.
+bool changes_view(const std::vector<Row>& rows) {
   return std::any_of(rows.begin(), rows.end(), [](const Row& row) {
-    return std::holds_alternative<IncidentRow>(row) || std::holds_alternative<CatalogRow>(row);
+    return std::holds_alternative<IncidentRow>(row) || std::holds_alternative<CatalogRow>(row) ||
+           std::holds_alternative<AuditRow>(row) || std::holds_alternative<SessionRow>(row);
   });
 }
 
@@ -254,7 +256,7 @@ bool EngineThread::step_group() {
   TOCSIN_CRASH_POINT("engine.step.after");
 
   if (events > 0 || tick) view_stale_ = true;
-  if (view_due || changes_incident(commit->rows)) {
+  if (view_due || changes_view(commit->rows)) {
     pending.view = std::make_shared<const EngineView>(engine_->view(now.wall));
     pending.stats = engine_->stats();
     last_view_ = now.mono;

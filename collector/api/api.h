@@ -1,0 +1,106 @@
+#pragma once
+// Question answered here: what can be read and done under /api/v1?
+//
+// The admin API (docs/api.md, docs/openapi.yaml). Every request is authenticated and authorized
+// (authorize.h) before its body is looked at. Reads of the present come from the newest view, reads
+// of history from the store by way of the thread `query`; every change is a command to the engine
+// and is answered after its commit, so an answer of 2xx is durable and the next read shows it.
+//
+// Specification
+//  AP1 An error is a problem document (RFC 9457): 400 not JSON, 401 no or no valid token, 403 not
+//      allowed, 404, 409 managed by the monitors file or exists already, 412 changed since the ETag
+//      of If-Match, 415, 422 with `errors` [{path, text}], 429, 503 with Retry-After.
+//  AP2 Lists take `limit` (1 to 500, 50) and `cursor`, and answer {"items": [...], "next_cursor"}.
+//  AP3 An object's ETag is its revision. A write with If-Match is carried out only on that
+//      revision; the check and the write are one step.
+//  AP4 A POST with Idempotency-Key (1 to 128 printable characters) is carried out once within 24 h;
+//      sent again it answers with what was made then.
+
+#include "collector/api/authorize.h"
+#include "collector/api/router.h"
+#include "collector/ports/event_sink.h"
+#include "collector/ports/query_port.h"
+#include "collector/ports/view_source.h"
+#include "common/base/rate_limiter.h"
+#include "common/codec/node.h"
+#include "common/io/event_loop.h"
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace tocsin::collector {
+
+/// One thread: `net`.
+class Api {
+ public:
+  /// Per principal: 50 a second, 500 at once; per address without a valid token: 1 a second, 20 at
+  /// once.
+  static constexpr RateLimiter::Options kRate{std::chrono::milliseconds{20}, 500, 10'000};
+  static constexpr RateLimiter::Options kStrangers{std::chrono::seconds{1}, 20, 10'000};
+
+  struct Ports {
+    io::EventLoop& loop;
+    ViewSource& views;
+    EventSink& engine;
+    QueryPort& query;
+    /// Of objects, requests and tokens: a UUIDv7 of now.
+    std::function<Uuid()> new_id;
+    /// 256 random bits in base64url, 43 characters.
+    std::function<std::string()> new_secret;
+  };
+
+  explicit Api(Ports ports);
+  ~Api();
+  Api(const Api&) = delete;
+  Api& operator=(const Api&) = delete;
+
+  /// `router` does not outlive this.
+  void add_routes(Router& router);
+
+ private:
+  /// One request on its way to its answer.
+  struct Call {
+    codec::HttpRequest request;
+    PathValues values;
+    Principal principal;
+    std::shared_ptr<const EngineView> view;
+    /// Shared because answers are copied into functions; answered once.
+    std::shared_ptr<io::HttpResponder> responder;
+
+    const std::string& value(std::string_view name) const { return values.find(name)->second; }
+
+    void answer(io::HttpResponse response) const;
+  };
+
+  using Run = std::function<void(Call call)>;
+  /// Makes the answer of a command that was carried out, from the view after it.
+  using Ok = std::function<io::HttpResponse(const Reply& reply, const EngineView& view)>;
+  /// Reads on the thread `query`.
+  using Read = std::function<io::HttpResponse(StoreReader& reader)>;
+
+  void add(Router& router, codec::HttpMethod method, std::string pattern, Action action,
+           std::string_view collection, Run run);
+  void add_catalog(Router& router);
+  void add_collection(Router& router, ObjectKind kind);
+  void add_incidents(Router& router);
+  void add_history(Router& router);
+  void add_access(Router& router);
+  void add_reports(Router& router);
+
+  void command(const Call& call, Event event, Ok ok);
+  void read(const Call& call, Read read);
+  /// The edit of one object, from a body that is its form.
+  void put_object(const Call& call, ObjectKind kind, const codec::Node& body,
+                  std::vector<Precondition> preconditions, bool created);
+  void apply(const Call& call);
+
+  Ports ports_;
+  RateLimiter rate_{kRate};
+  RateLimiter strangers_{kStrangers};
+};
+
+}  // namespace tocsin::collector
