@@ -134,9 +134,8 @@ Expected<std::optional<Once>> idempotency(const codec::HttpRequest& request,
   if (header->empty() || header->size() > 128 || printable(*header) != *header) {
     return fail(Errc::kInvalid, "Idempotency-Key: expected 1 to 128 printable characters");
   }
-  const std::string what =
-      fmt::format("{} {}?{}\n{}", codec::to_string(request.method), request.path, request.query,
-                  request.body);
+  const std::string what = fmt::format("{} {}?{}\n{}", codec::to_string(request.method),
+                                       request.path, request.query, request.body);
   return Once{fmt::format("{} {}", actor, *header), to_hex(sha256(as_bytes(what)))};
 }
 

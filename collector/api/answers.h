@@ -15,7 +15,8 @@
 namespace tocsin::collector {
 
 /// RFC 9457, with the errors of fields.
-io::HttpResponse problem(int status, std::string_view detail, const std::vector<FieldError>& fields = {});
+io::HttpResponse problem(int status, std::string_view detail,
+                         const std::vector<FieldError>& fields = {});
 
 /// The status that goes with an error of the engine or the store.
 int status_of(Errc code);
@@ -47,7 +48,8 @@ struct Page {
 };
 
 /// `limit` and `cursor`, besides which only `known` may stand in the query.
-Expected<Page> read_page_query(const codec::Fields& query, std::vector<std::string_view> known = {});
+Expected<Page> read_page_query(const codec::Fields& query,
+                               std::vector<std::string_view> known = {});
 
 /// {"items": [...], "next_cursor": "..." or null}
 codec::Node list_node(std::vector<codec::Node> items, const std::string& next_after);

@@ -13,7 +13,9 @@ using codec::HttpMethod;
 using codec::Node;
 using io::HttpResponse;
 
-void Api::Call::answer(HttpResponse response) const { std::move(*responder).send(std::move(response)); }
+void Api::Call::answer(HttpResponse response) const {
+  std::move(*responder).send(std::move(response));
+}
 
 Api::Api(Ports ports)
     : ports_(std::move(ports)) {}
@@ -22,59 +24,61 @@ Api::~Api() = default;
 
 void Api::add(Router& router, HttpMethod method, std::string pattern, Action action,
               std::string_view collection, Run run) {
-  router.add(
-      method, std::move(pattern),
-      [this, action, collection, run = std::move(run)](const codec::HttpRequest& request,
-                                                       const PathValues& values,
-                                                       io::HttpResponder responder) {
-        const Now now = ports_.loop.now();
-        auto view = ports_.views.view();
-        if (view == nullptr) {
-          return std::move(responder).send(problem(503, "the collector is starting"));
-        }
-        const auto refuse = [&](HttpResponse response, const RateLimiter::Verdict& verdict) {
-          if (verdict.retry_after > Duration{0}) {
-            response.headers.push_back(
-                {"Retry-After", fmt::format("{}", verdict.retry_after_seconds())});
-          }
-          std::move(responder).send(std::move(response));
-        };
-        auto principal = authenticate(request, *view, now.wall);
-        if (!principal) {
-          const auto verdict = strangers_.take(request.peer, now.mono);
-          if (!verdict.allowed) return refuse(problem(429, "too many tries without a token"), verdict);
-          return refuse(problem(401, principal.error().text), {});
-        }
-        const auto verdict = rate_.take(principal->actor, now.mono);
-        if (!verdict.allowed) return refuse(problem(429, "too many requests"), verdict);
-        if (const auto why = authorize(*principal, action, {collection, {}})) {
-          return refuse(problem(403, *why), {});
-        }
-        run(Call{request, values, *std::move(principal), std::move(view),
-                 std::make_shared<io::HttpResponder>(std::move(responder))});
-      });
+  router.add(method, std::move(pattern),
+             [this, action, collection, run = std::move(run)](const codec::HttpRequest& request,
+                                                              const PathValues& values,
+                                                              io::HttpResponder responder) {
+               const Now now = ports_.loop.now();
+               auto view = ports_.views.view();
+               if (view == nullptr) {
+                 return std::move(responder).send(problem(503, "the collector is starting"));
+               }
+               const auto refuse = [&](HttpResponse response, const RateLimiter::Verdict& verdict) {
+                 if (verdict.retry_after > Duration{0}) {
+                   response.headers.push_back(
+                       {"Retry-After", fmt::format("{}", verdict.retry_after_seconds())});
+                 }
+                 std::move(responder).send(std::move(response));
+               };
+               auto principal = authenticate(request, *view, now.wall);
+               if (!principal) {
+                 const auto verdict = strangers_.take(request.peer, now.mono);
+                 if (!verdict.allowed)
+                   return refuse(problem(429, "too many tries without a token"), verdict);
+                 return refuse(problem(401, principal.error().text), {});
+               }
+               const auto verdict = rate_.take(principal->actor, now.mono);
+               if (!verdict.allowed) return refuse(problem(429, "too many requests"), verdict);
+               if (const auto why = authorize(*principal, action, {collection, {}})) {
+                 return refuse(problem(403, *why), {});
+               }
+               run(Call{request, values, *std::move(principal), std::move(view),
+                        std::make_shared<io::HttpResponder>(std::move(responder))});
+             });
 }
 
 void Api::command(const Call& call, Event event, Ok ok) {
   const bool creating = call.request.method == HttpMethod::kPost;
-  EngineInput input{std::move(event), [this, call, creating, ok = std::move(ok)](Reply reply) {
-                      ports_.loop.post([this, call, creating, ok, reply = std::move(reply)] {
-                        auto refused = refusal(reply, creating);
-                        call.answer(refused ? *std::move(refused) : ok(reply, *ports_.views.view()));
-                      });
-                    }};
+  EngineInput input{
+      std::move(event), [this, call, creating, ok = std::move(ok)](Reply reply) {
+        ports_.loop.post([this, call, creating, ok, reply = std::move(reply)] {
+          auto refused = refusal(reply, creating);
+          call.answer(refused ? *std::move(refused) : ok(reply, *ports_.views.view()));
+        });
+      }};
   if (ports_.engine.push(std::move(input))) return;
   call.answer(problem(503, "the collector is too busy or stopping"));
 }
 
 void Api::read(const Call& call, Read read) {
-  const bool taken = ports_.query.try_read(
-      [this, call, read = std::move(read)](StoreReader& reader) {
+  const bool taken =
+      ports_.query.try_read([this, call, read = std::move(read)](StoreReader& reader) {
         auto response = std::make_shared<HttpResponse>(read(reader));
         // The loop answers; the thread `query` only reads.
         ports_.loop.post([call, response] { call.answer(std::move(*response)); });
       });
-  if (!taken) call.answer(problem(503, "history cannot be read now: too many ask, or nothing is kept"));
+  if (!taken)
+    call.answer(problem(503, "history cannot be read now: too many ask, or nothing is kept"));
 }
 
 void Api::add_routes(Router& router) {

@@ -64,11 +64,11 @@ std::optional<std::string> authorize(const Principal& principal, Action action,
     return fmt::format("the role {} may not {} {}: {} is needed", to_string(principal.role), verb,
                        resource.collection, to_string(needed));
   }
-  const bool covered = principal.scopes.empty() ||
-                       std::any_of(principal.scopes.begin(), principal.scopes.end(),
-                                   [&](const std::string& scope) {
-                                     return scope_covers(scope, action, resource.collection);
-                                   });
+  const bool covered =
+      principal.scopes.empty() ||
+      std::any_of(principal.scopes.begin(), principal.scopes.end(), [&](const std::string& scope) {
+        return scope_covers(scope, action, resource.collection);
+      });
   if (!covered) {
     return fmt::format("this token's scopes do not let it {} {}", verb, resource.collection);
   }
@@ -83,10 +83,9 @@ std::optional<std::string> check_scope(std::string_view scope) {
     return std::nullopt;
   }
   const std::string_view near = did_you_mean(what, collections());
-  return fmt::format("expected COLLECTION:read or COLLECTION:write, not '{}'{}",
-                     printable(scope, 80),
-                     near.empty() || near == what ? std::string{}
-                                                  : fmt::format("; did you mean '{}'?", near));
+  return fmt::format(
+      "expected COLLECTION:read or COLLECTION:write, not '{}'{}", printable(scope, 80),
+      near.empty() || near == what ? std::string{} : fmt::format("; did you mean '{}'?", near));
 }
 
 std::vector<std::string_view> collections() {

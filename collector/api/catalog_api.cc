@@ -20,8 +20,8 @@ using io::HttpResponse;
 
 namespace {
 
-constexpr std::array kKinds = {ObjectKind::kRegion,  ObjectKind::kMonitor, ObjectKind::kService,
-                               ObjectKind::kPolicy,  ObjectKind::kChannel, ObjectKind::kPage,
+constexpr std::array kKinds = {ObjectKind::kRegion, ObjectKind::kMonitor, ObjectKind::kService,
+                               ObjectKind::kPolicy, ObjectKind::kChannel, ObjectKind::kPage,
                                ObjectKind::kUser};
 
 const char* key_field(ObjectKind kind) { return kind == ObjectKind::kPage ? "slug" : "key"; }
@@ -56,7 +56,8 @@ HttpResponse not_found(ObjectKind kind, const std::string& key) {
   return problem(404, fmt::format("there is no {} '{}'", to_string(kind), printable(key, 63)));
 }
 
-HttpResponse object_of(int status, const EngineView& view, ObjectKind kind, const std::string& key) {
+HttpResponse object_of(int status, const EngineView& view, ObjectKind kind,
+                       const std::string& key) {
   auto node = object_node(view, kind, key);
   if (!node) return not_found(kind, key);
   const ObjectMeta* meta = view.catalog->find_meta(kind, key);
@@ -79,8 +80,8 @@ void strip_paths(std::vector<FieldError>& errors, const std::string& prefix) {
 HttpResponse changes_answer(const Reply& reply, bool dry_run) {
   Node changes = Node::list();
   for (const CatalogChange& change : reply.changes) changes.items.push_back(change_node(change));
-  return json_answer(200, Node::map({{"dry_run", Node::boolean(dry_run)},
-                                     {"changes", std::move(changes)}}));
+  return json_answer(
+      200, Node::map({{"dry_run", Node::boolean(dry_run)}, {"changes", std::move(changes)}}));
 }
 
 }  // namespace
@@ -203,8 +204,7 @@ void Api::put_object(const Call& call, ObjectKind kind, const Node& body,
     std::vector<FieldError> errors = std::move(edit.error());
     strip_paths(errors, prefix);
     strip_paths(errors, fmt::format("{}[0].", collection_of(kind)));
-    return call.answer(
-        problem(422, fmt::format("{}: {}", errors[0].path, errors[0].text), errors));
+    return call.answer(problem(422, fmt::format("{}: {}", errors[0].path, errors[0].text), errors));
   }
   edit->preconditions = std::move(preconditions);
   auto once = idempotency(call.request, call.principal.actor);
@@ -213,14 +213,15 @@ void Api::put_object(const Call& call, ObjectKind kind, const Node& body,
   const bool creating = call.request.method == HttpMethod::kPost;
   ApplyCatalog event{*std::move(edit), call.principal.actor};
   if (creating) event.once = *std::move(once);
-  EngineInput input{std::move(event), [this, call, kind, key, prefix, status, creating](Reply reply) {
-                      ports_.loop.post([this, call, kind, key, prefix, status, creating,
-                                        reply = std::move(reply)] {
-                        auto refused = refusal(reply, creating, prefix);
-                        call.answer(refused ? *std::move(refused)
-                                            : object_of(status, *ports_.views.view(), kind, key));
-                      });
-                    }};
+  EngineInput input{
+      std::move(event), [this, call, kind, key, prefix, status, creating](Reply reply) {
+        ports_.loop.post(
+            [this, call, kind, key, prefix, status, creating, reply = std::move(reply)] {
+              auto refused = refusal(reply, creating, prefix);
+              call.answer(refused ? *std::move(refused)
+                                  : object_of(status, *ports_.views.view(), kind, key));
+            });
+      }};
   if (ports_.engine.push(std::move(input))) return;
   call.answer(problem(503, "the collector is too busy or stopping"));
 }
@@ -249,8 +250,7 @@ void Api::apply(const Call& call) {
   auto edit = read_catalog(*body, ports_.new_id);
   if (!edit) {
     const auto& errors = edit.error();
-    return call.answer(
-        problem(422, fmt::format("{}: {}", errors[0].path, errors[0].text), errors));
+    return call.answer(problem(422, fmt::format("{}: {}", errors[0].path, errors[0].text), errors));
   }
   edit->origin = Origin::kApply;
   edit->prune = flags[1];

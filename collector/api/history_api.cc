@@ -55,7 +55,8 @@ const IncidentRow* find_open(const EngineView& view, std::string_view name) {
 
 Expected<std::optional<IncidentRow>> find_stored(StoreReader& reader, std::string_view name) {
   const auto wanted = parse_incident(name);
-  if (const auto* number = std::get_if<std::uint64_t>(&wanted)) return reader.find_incident(*number);
+  if (const auto* number = std::get_if<std::uint64_t>(&wanted))
+    return reader.find_incident(*number);
   if (const auto* id = std::get_if<IncidentId>(&wanted)) return reader.find_incident(*id);
   return std::optional<IncidentRow>{};
 }
@@ -66,7 +67,9 @@ Expected<Node> body_or_nothing(const codec::HttpRequest& request) {
   return read_body(request);
 }
 
-HttpResponse store_trouble(const Error& error) { return problem(status_of(error.code), error.text); }
+HttpResponse store_trouble(const Error& error) {
+  return problem(status_of(error.code), error.text);
+}
 
 HttpResponse no_content() {
   HttpResponse response;
@@ -128,7 +131,8 @@ void Api::add_incidents(Router& router) {
           const auto rows = reader.incidents(wanted);
           if (!rows) return store_trouble(rows.error());
           return page_of<IncidentRow>(
-              *rows, wanted.limit - 1, [](const IncidentRow& row) { return incident_node(row, false); },
+              *rows, wanted.limit - 1,
+              [](const IncidentRow& row) { return incident_node(row, false); },
               [](const IncidentRow& row) { return fmt::format("{}", row.number); });
         });
       });
@@ -190,14 +194,15 @@ void Api::add_incidents(Router& router) {
     Event event = make(*row, reader);
     reader.finish();
     if (!errors.empty()) return call.answer(field_problem(errors));
-    command(call, std::move(event), [id = row->id, old = *row](const Reply&, const EngineView& view) {
-      for (const IncidentRow& now : view.open_incidents) {
-        if (now.id == id) return json_answer(200, incident_node(now, true));
-      }
-      IncidentRow resolved = old;  // Its resolution is in the store by now.
-      resolved.state = IncidentState::kResolved;
-      return json_answer(200, incident_node(resolved, true));
-    });
+    command(call, std::move(event),
+            [id = row->id, old = *row](const Reply&, const EngineView& view) {
+              for (const IncidentRow& now : view.open_incidents) {
+                if (now.id == id) return json_answer(200, incident_node(now, true));
+              }
+              IncidentRow resolved = old;  // Its resolution is in the store by now.
+              resolved.state = IncidentState::kResolved;
+              return json_answer(200, incident_node(resolved, true));
+            });
   };
   add(router, HttpMethod::kPost, "/api/v1/incidents/{incident}/acknowledge", Action::kWrite,
       "incidents", [act](const Call& call) {
@@ -205,8 +210,8 @@ void Api::add_incidents(Router& router) {
           return AcknowledgeIncident{row.id, call.principal.actor, call.principal.user};
         });
       });
-  add(router, HttpMethod::kPost, "/api/v1/incidents/{incident}/resolve", Action::kWrite, "incidents",
-      [act](const Call& call) {
+  add(router, HttpMethod::kPost, "/api/v1/incidents/{incident}/resolve", Action::kWrite,
+      "incidents", [act](const Call& call) {
         act(call, [&call](const IncidentRow& row, MapReader& reader) -> Event {
           ResolveIncident event{row.id, call.principal.actor};
           reader.text("note", event.note);
@@ -310,12 +315,11 @@ void Api::add_history(Router& router) {
           const auto found = table->find(it->second.spec.id);
           for (const DayUptime& day :
                found == table->end() ? std::vector<DayUptime>{} : found->second) {
-            days.push_back(Node::map(
-                {{"day", time_node(WallTime{day.day * 86'400'000'000})},
-                 {"up_s", Node::integer(day.up_s)},
-                 {"degraded_s", Node::integer(day.degraded_s)},
-                 {"down_s", Node::integer(day.down_s)},
-                 {"unknown_s", Node::integer(day.unknown_s)}}));
+            days.push_back(Node::map({{"day", time_node(WallTime{day.day * 86'400'000'000})},
+                                      {"up_s", Node::integer(day.up_s)},
+                                      {"degraded_s", Node::integer(day.degraded_s)},
+                                      {"down_s", Node::integer(day.down_s)},
+                                      {"unknown_s", Node::integer(day.unknown_s)}}));
           }
         }
         call.answer(json_answer(200, list_node(std::move(days), {})));
@@ -324,20 +328,20 @@ void Api::add_history(Router& router) {
   add(router, HttpMethod::kPost, "/api/v1/monitors/{key}/run", Action::kWrite, "incidents",
       [this](const Call& call) {
         const Uuid request = ports_.new_id();
-        command(call, RunNow{call.value("key"), request, call.principal.actor},
-                [request](const Reply&, const EngineView&) {
-                  return json_answer(202,
-                                     Node::map({{"request", Node::string(format_uuid(request))}}));
-                });
+        command(
+            call, RunNow{call.value("key"), request, call.principal.actor},
+            [request](const Reply&, const EngineView&) {
+              return json_answer(202, Node::map({{"request", Node::string(format_uuid(request))}}));
+            });
       });
 
   add(router, HttpMethod::kPost, "/api/v1/channels/{key}/test", Action::kWrite, "channels",
       [this](const Call& call) {
-        command(call, SendTest{{}, call.value("key"), call.principal.actor},
-                [](const Reply& reply, const EngineView&) {
-                  return json_answer(202,
-                                     Node::map({{"notification", Node::string(reply.subject)}}));
-                });
+        command(
+            call, SendTest{{}, call.value("key"), call.principal.actor},
+            [](const Reply& reply, const EngineView&) {
+              return json_answer(202, Node::map({{"notification", Node::string(reply.subject)}}));
+            });
       });
 
   add(router, HttpMethod::kGet, "/api/v1/deliveries/{id}", Action::kRead, "deliveries",
@@ -364,7 +368,8 @@ void Api::add_history(Router& router) {
         wanted.limit = page->limit + 1;
         if (!page->after.empty()) {
           const auto before = NotificationId::parse(page->after);
-          if (!before) return call.answer(problem(400, "cursor: expected the next_cursor of an answer"));
+          if (!before)
+            return call.answer(problem(400, "cursor: expected the next_cursor of an answer"));
           wanted.before = *before;
         }
         const auto channel = query->one("channel");
@@ -510,8 +515,9 @@ void Api::add_reports(Router& router) {
     if (const auto known = parse_report_state(state)) {
       update.state = *known;
     } else {
-      reader.error("state", "expected investigating, identified, monitoring or resolved; of a "
-                            "maintenance scheduled, in_progress or completed");
+      reader.error("state",
+                   "expected investigating, identified, monitoring or resolved; of a "
+                   "maintenance scheduled, in_progress or completed");
     }
     if (!is_valid_utf8(update.text)) reader.error("text", "expected UTF-8");
   };
@@ -520,7 +526,8 @@ void Api::add_reports(Router& router) {
       [](const Call& call) {
         std::vector<Node> items;
         for (const ReportRow& row : *call.view->reports) {
-          if (row.page == call.value("key") && items.size() < 500) items.push_back(report_node(row));
+          if (row.page == call.value("key") && items.size() < 500)
+            items.push_back(report_node(row));
         }
         call.answer(json_answer(200, list_node(std::move(items), {})));
       });

@@ -123,7 +123,8 @@ void add_monitor_state(Node& out, const EngineView& view, const std::string& key
     out.set("status", Node::string(to_string(monitor.state.status)));
     out.set("since", time_node(monitor.state.since));
     out.set("because", text(monitor.state.because));
-    out.set("incident", monitor.state.incident ? Node::string(monitor.state.incident->str()) : Node{});
+    out.set("incident",
+            monitor.state.incident ? Node::string(monitor.state.incident->str()) : Node{});
     out.set("votes", votes_node(monitor.votes));
     Node& silent = out.set("abstentions", Node::list());
     for (const auto& [region, why] : monitor.abstentions) {
@@ -245,8 +246,8 @@ Node result_node(const ResultRow& row, const EngineView& view) {
   out.set("tick", number(r.tick));
   out.set("slot", time_node(r.slot));
   out.set("outcome", Node::string(to_string(r.outcome)));
-  out.set("reason", r.reason == Reason::kNone ? Node{}
-                                              : Node::string(std::string{to_string(r.reason)}));
+  out.set("reason",
+          r.reason == Reason::kNone ? Node{} : Node::string(std::string{to_string(r.reason)}));
   out.set("duration_us", number(r.duration_us));
   out.set("queue_us", number(r.queue_us));
   out.set("late", Node::boolean(row.late));

@@ -65,9 +65,10 @@ Expected<void> AdminCommands::dispatch(const Node& request, const std::string& a
     if (command == "resolve") event = ResolveIncident{row.id, actor};
     return ask(std::move(event), {{"incident", Node::string(incident_name(row))}}, answer);
   }
-  return fail(Errc::kUnsupported,
-              "unknown command \"{}\"; known are enroll, admin-token, revoke-agent, agents, ack, resolve",
-              printable(command, 64));
+  return fail(
+      Errc::kUnsupported,
+      "unknown command \"{}\"; known are enroll, admin-token, revoke-agent, agents, ack, resolve",
+      printable(command, 64));
 }
 
 Expected<void> AdminCommands::enroll(codec::MapReader& reader, const std::string& actor,

@@ -1,9 +1,9 @@
 #pragma once
 // Question answered here: who reads the store for pages, and who keeps its file tidy?
 //
-// The thread `query` answers what the API asks of the store (QueryPort). Beside that, every kMaintainEvery it runs the store's maintenance, every kUptimeEvery it
-// folds the verdicts of all monitors into the table of status pages. Both wait for nobody; nobody
-// waits for them.
+// The thread `query` answers what the API asks of the store (QueryPort). Beside that, every
+// kMaintainEvery it runs the store's maintenance, every kUptimeEvery it folds the verdicts of all
+// monitors into the table of status pages. Both wait for nobody; nobody waits for them.
 
 #include "collector/ports/query_port.h"
 #include "collector/ports/store.h"

@@ -1,0 +1,262 @@
+#!/usr/bin/env python3
+"""The admin API of a real collector: every route of docs/api.md with every role, changes that are durable and
+seen at once, conflicts, apply, and an incident from its opening to its resolution."""
+
+import http.client
+import json
+import re
+import sys
+import unittest
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+import target as targets  # noqa: E402
+from processes import run, until  # noqa: E402
+from world import ROOT, World, arguments  # noqa: E402
+
+ARGS = arguments(__doc__)
+ROLES = ["viewer", "responder", "editor", "admin"]
+NO_ID = "019a0000-0000-7000-8000-000000000001"
+
+
+class Client:
+    def __init__(self, port: int, token: str = ""):
+        self.port, self.token = port, token
+
+    def __call__(self, method: str, path: str, body=None, **headers):
+        """(status, parsed body, headers); header names with _ for -."""
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        if self.token:
+            sent["Authorization"] = f"Bearer {self.token}"
+        if body is not None:
+            sent["Content-Type"] = "application/json"
+            body = json.dumps(body)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        try:
+            connection.request(method, "/api/v1" + path, body=body, headers=sent)
+            answer = connection.getresponse()
+            text = answer.read()
+            return answer.status, json.loads(text) if text else None, answer.headers
+        finally:
+            connection.close()
+
+
+def routes():
+    """(method, path, least role) of docs/api.md."""
+    for line in (ROOT / "docs" / "api.md").read_text().splitlines():
+        row = re.fullmatch(r"\| (GET|POST|PUT|PATCH|DELETE) \| (.+) \| (\w+) \|", line)
+        if row:
+            for path in re.findall(r"`(/[^`]+)`", row[2]):
+                yield row[1], path, row[3]
+
+
+def monitor(key: str, **more):
+    return {"key": key, "type": "http", "url": "http://127.0.0.1:9/", "interval": "60s"} | more
+
+
+class Api(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.world = World(ARGS.build)
+        cls.world.__enter__()
+        cls.addClassCleanup(cls.world.__exit__, None, None, None)
+        token = run([str(cls.world.binary("tocsin-collector")), "admin-token", "--config",
+                     str(cls.world.collector_config)]).strip()
+        cls.admin = Client(cls.world.api_port, token)
+
+    def make_token(self, role: str, scopes=(), **more) -> Client:
+        status, made, _ = self.admin("POST", "/tokens", {"name": role, "role": role,
+                                                         "scopes": list(scopes)} | more)
+        self.assertEqual(status, 201, made)
+        client = Client(self.world.api_port, made["secret"])
+        client.id = made["id"]
+        return client
+
+    def test_every_route_is_open_to_its_role_and_to_no_lesser_one(self):
+        clients = {role: self.make_token(role) for role in ROLES}
+        stranger = Client(self.world.api_port)
+        seen = list(routes())
+        self.assertGreater(len(seen), 60)
+        for method, path, least in seen:
+            path = path.replace("{key}", "no-such").replace("{id}", NO_ID)
+            body = {} if method in ("POST", "PUT", "PATCH") else None
+            for role in ROLES:
+                status, answer, _ = clients[role](method, path, body)
+                allowed = ROLES.index(role) >= ROLES.index(least)
+                # What is allowed goes on to find that there is no such thing, or that the body lacks
+                # what it needs; never that the route is unknown.
+                what = f"{method} {path} as {role}: {status} {answer}"
+                self.assertEqual(status != 403, allowed, what)
+                self.assertNotIn(status, (401, 405, 500), what)
+                if status == 404:
+                    self.assertNotIn("there is nothing at", answer["detail"], what)
+        for method, path, _ in seen[:10]:
+            status, answer, headers = stranger(method, path.replace("{key}", "x"))
+            self.assertEqual((status, headers["WWW-Authenticate"]), (401, "Bearer"))
+
+    def test_scopes_narrow_and_revocation_ends_a_token(self):
+        client = self.make_token("editor", ["monitors:read", "regions:write"])
+        self.assertEqual(client("GET", "/monitors")[0], 200)
+        self.assertEqual(client("POST", "/monitors", monitor("x"))[0], 403)
+        self.assertEqual(client("GET", "/services")[0], 403)
+        self.assertEqual(client("GET", "/regions")[0], 200)
+        self.assertEqual(self.admin("POST", "/tokens", {"name": "x", "scopes": ["monitor:read"]})[0],
+                         422)
+        self.assertEqual(self.admin("DELETE", f"/tokens/{client.id}")[0], 204)
+        status, answer, _ = client("GET", "/monitors")
+        self.assertEqual(status, 401)
+        self.assertIn("revoked", answer["detail"])
+        listed = self.admin("GET", "/tokens")[1]["items"]
+        self.assertFalse([t for t in listed if "secret" in t or "digest" in t])
+
+    def test_an_object_is_made_changed_and_deleted_with_its_revision(self):
+        status, made, headers = self.admin("POST", "/monitors", monitor("one"))
+        self.assertEqual(status, 201, made)
+        self.assertEqual(headers["Location"], "/api/v1/monitors/one")
+        first = headers["ETag"]
+        self.assertEqual(self.admin("POST", "/monitors", monitor("one"))[0], 409)
+        status, changed, headers = self.admin("PATCH", "/monitors/one", {"name": "One", "tags": {"a": "b"}},
+                                              If_Match=first)
+        self.assertEqual((status, changed["name"], changed["tags"]), (200, "One", {"a": "b"}))
+        self.assertEqual(self.admin("PATCH", "/monitors/one", {"name": "Two"}, If_Match=first)[0], 412)
+        self.assertEqual(self.admin("GET", "/monitors/one")[1]["name"], "One")
+        self.assertEqual(self.admin("PATCH", "/monitors/one", {"key": "two"})[0], 422)
+        status, answer, _ = self.admin("PATCH", "/monitors/one", {"interval": "0s", "qorum": 1})
+        self.assertEqual(status, 422)
+        self.assertEqual({e["path"] for e in answer["errors"]} >= {"interval", "qorum"}, True, answer)
+        self.assertEqual(self.admin("DELETE", "/monitors/one", If_Match=first)[0], 412)
+        self.assertEqual(self.admin("DELETE", "/monitors/one")[0], 204)
+        self.assertEqual(self.admin("GET", "/monitors/one")[0], 404)
+
+    def test_what_was_answered_survives_a_kill(self):
+        self.assertEqual(self.admin("POST", "/monitors", monitor("durable"))[0], 201)
+        self.world.collector.kill()
+        self.world.start_collector()
+        self.world.wait_ready()
+        self.assertEqual(self.admin("GET", "/monitors/durable")[0], 200)
+        audit = self.admin("GET", "/audit?limit=500")[1]["items"]
+        lines = [a for a in audit if a["key"] == "durable"]
+        self.assertEqual([(a["actor"], a["action"], a["kind"]) for a in lines],
+                         [("user:admin", "create", "monitor")])
+        self.world.wait_live(2)
+        self.assertEqual(self.admin("DELETE", "/monitors/durable")[0], 204)
+
+    def test_a_request_with_a_key_is_carried_out_once(self):
+        user = {"key": "ida", "name": "Ida", "role": "viewer"}
+        first = self.admin("POST", "/users", user, Idempotency_Key="k-1")
+        again = self.admin("POST", "/users", user, Idempotency_Key="k-1")
+        self.assertEqual((first[0], again[0]), (201, 201), again[1])
+        self.assertEqual(first[1]["id"], again[1]["id"])
+        self.assertEqual(self.admin("POST", "/users", user | {"key": "eve"}, Idempotency_Key="k-1")[0],
+                         409)
+
+    def test_lists_come_in_pages_without_a_gap(self):
+        for n in range(7):
+            self.assertEqual(self.admin("POST", "/services", {"key": f"s{n}"})[0], 201)
+        keys, cursor = [], ""
+        while True:
+            page = self.admin("GET", f"/services?limit=3{cursor}")[1]
+            self.assertLessEqual(len(page["items"]), 3)
+            keys += [s["key"] for s in page["items"]]
+            if page["next_cursor"] is None:
+                break
+            cursor = f"&cursor={page['next_cursor']}"
+        self.assertEqual(keys, sorted(set(keys)))
+        self.assertTrue({f"s{n}" for n in range(7)} <= set(keys))
+        self.assertEqual(self.admin("GET", "/services?limit=0")[0], 400)
+        self.assertEqual(self.admin("GET", "/services?cursor=zz")[0], 400)
+        self.assertEqual(self.admin("GET", "/services?page=2")[0], 400)
+
+    def test_the_monitors_file_keeps_what_it_made(self):
+        status, answer, _ = self.admin("PATCH", "/monitors/web", {"name": "Mine"})
+        self.assertEqual(status, 409, answer)
+        self.assertIn("monitors file", answer["detail"])
+        self.assertEqual(self.admin("DELETE", "/channels/ops-hook")[0], 409)
+
+    def test_apply_shows_changes_all_or_nothing_and_prunes_its_own(self):
+        form = {"services": [{"key": "ours"}], "monitors": [monitor("a1", service="ours"), monitor("a2")]}
+        self.admin("POST", "/monitors", monitor("by-hand"))
+        status, shown, _ = self.admin("POST", "/apply?dry_run=true", form)
+        self.assertEqual((status, len(shown["changes"])), (200, 3), shown)
+        self.assertEqual(self.admin("GET", "/monitors/a1")[0], 404)
+        status, done, _ = self.admin("POST", "/apply", form)
+        self.assertEqual([c["change"] for c in done["changes"]], ["create"] * 3)
+        bad = {"monitors": [monitor("a3"), monitor("a4", service="none")]}
+        status, answer, _ = self.admin("POST", "/apply", bad)
+        self.assertEqual((status, answer["errors"][0]["path"]), (422, "monitors[a4].service"))
+        self.assertEqual(self.admin("GET", "/monitors/a3")[0], 404)
+        form["monitors"].pop()
+        pruned = self.admin("POST", "/apply?prune=true", form)[1]["changes"]
+        self.assertEqual([(c["change"], c["key"]) for c in pruned], [("delete", "a2")])
+        self.assertEqual(self.admin("GET", "/monitors/by-hand")[0], 200)
+        self.assertEqual(self.admin("GET", "/monitors/web")[0], 200)
+        editor = self.make_token("editor")
+        self.assertEqual(editor("POST", "/apply", {"users": []})[0], 403)
+
+    def test_an_export_applied_again_changes_nothing(self):
+        self.admin("POST", "/monitors", monitor("fixed", degraded="latency > 1s", quorum="all"))
+        exported = self.admin("GET", "/export")[1]
+        # What the monitors file made is named there and stays as it is.
+        status, answer, _ = self.admin("POST", "/apply", exported)
+        self.assertEqual(status, 409, answer)
+        ours = {kind: [o for o in objects
+                       if self.admin("GET", f"/{kind}/{o.get('key', o.get('slug'))}")[1]["origin"]
+                       not in ("file", "built_in")]
+                for kind, objects in exported.items()}
+        status, answer, _ = self.admin("POST", "/apply", ours)
+        self.assertEqual((status, answer["changes"]), (200, []), answer)
+
+    def test_an_incident_is_answered_through_the_api(self):
+        self.world.wait_first_results()
+        responder = self.make_token("responder")
+        self.world.target.set(targets.REFUSING)
+        open_ones = until("an incident", lambda: [
+            i for i in responder("GET", "/incidents?state=open&monitor=web")[1]["items"]], 30)
+        name = open_ones[0]["name"]
+        status, incident, _ = responder("POST", f"/incidents/{name}/acknowledge")
+        self.assertEqual((status, incident["state"]), (200, "acknowledged"), incident)
+        self.assertEqual({len(e["attempts"]) for e in incident["evidence"]} - {0}, {1})
+        self.assertEqual(responder("POST", f"/incidents/{name}/notes", {"text": "looking"})[0], 200)
+        self.assertEqual(responder("POST", f"/incidents/{name}/notes", {"text": ""})[0], 422)
+        self.admin("POST", "/users", {"key": "ann", "role": "responder"})
+        status, incident, _ = responder("POST", f"/incidents/{name}/reassign", {"user": "ann"})
+        self.assertEqual((status, incident["assignee"]), (200, "ann"))
+        types = [t["type"] for t in responder("GET", f"/incidents/{name}/timeline")[1]["items"]]
+        self.assertEqual(types, ["opened", "step", "acknowledged", "note", "assigned"])
+        trail = until("a delivery", lambda: [
+            d for d in responder("GET", f"/incidents/{name}/deliveries")[1]["items"]
+            if d["kind"] == "trigger" and d["state"] == "sent"], 20)
+        self.assertEqual([t["outcome"] for t in trail[0]["deliveries"]], ["sent"])
+        results = responder("GET", "/monitors/web/results?limit=5")[1]["items"]
+        self.assertEqual(len(results), 5)
+        self.assertEqual(results[0]["outcome"], "down")
+        self.world.target.set(targets.UP)
+        until("it is resolved", lambda: responder("GET", f"/incidents/{name}")[1]["state"] == "resolved",
+              30)
+        verdicts = responder("GET", "/monitors/web/verdicts")[1]["items"]
+        self.assertEqual([v["status"] for v in verdicts[:2]], ["up", "down"])
+
+    def test_readers_are_told_by_reports(self):
+        path = "/status-pages/demo/reports"
+        status, report, _ = self.admin("POST", path, {"title": "Slow", "state": "investigating",
+                                                      "text": "We look.", "components": ["web"]})
+        self.assertEqual(status, 201, report)
+        status, report, _ = self.admin("POST", f"{path}/{report['id']}/updates",
+                                       {"state": "resolved", "text": "Over."})
+        self.assertEqual((status, report["state"], len(report["updates"])), (201, "resolved", 2))
+        self.assertEqual(self.admin("POST", path, {"title": "x", "state": "resolved",
+                                                   "components": ["none"]})[0], 422)
+        self.assertEqual(self.admin("DELETE", f"{path}/{report['id']}")[0], 204)
+        self.assertEqual(self.admin("GET", path)[1]["items"], [])
+
+    def test_a_channel_is_tested_by_a_message(self):
+        before = len(self.world.receiver.calls)
+        status, answer, _ = self.admin("POST", "/channels/ops-hook/test")
+        self.assertEqual(status, 202)
+        until("the message", lambda: len(self.world.receiver.calls) > before, 20)
+        until("its trail", lambda: self.admin(
+            "GET", f"/deliveries/{answer['notification']}")[1]["state"] == "sent", 10)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
