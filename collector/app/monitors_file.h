@@ -31,8 +31,4 @@ tl::expected<MonitorsFile, std::vector<std::string>> parse_monitors(std::string_
 std::vector<std::string> locate_errors(const MonitorsFile& file,
                                        const std::vector<FieldError>& errors);
 
-/// The mark of "monitors[shop-checkout].regions[1]": list items are named by index, key or slug.
-/// What cannot be found has the mark of the nearest thing around it.
-codec::Mark find_mark(const codec::Node& tree, std::string_view path);
-
 }  // namespace tocsin::collector

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 
 namespace tocsin::codec {
@@ -209,6 +210,49 @@ void MapReader::finish() {
          fmt::format("{}unknown key{}", describe(entry.second.mark),
                      near.empty() ? std::string{} : fmt::format("; did you mean '{}'?", near))});
   }
+}
+
+namespace {
+
+/// The item of a list by index, or by its key or slug.
+const Node* find_item(const Node& list, std::string_view name) {
+  std::size_t index = 0;
+  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), index);
+  if (error == std::errc{} && end == name.data() + name.size() && index < list.items.size()) {
+    return &list.items[index];
+  }
+  for (const Node& item : list.items) {
+    for (const char* key : {"key", "slug"}) {
+      const Node* value = item.find(key);
+      if (value != nullptr && value->text == name) return &item;
+    }
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+Mark find_mark(const Node& tree, std::string_view path) {
+  const Node* at = &tree;
+  Mark mark = tree.mark;
+  while (!path.empty()) {
+    const Node* next = nullptr;
+    if (path.front() == '[') {
+      const auto close = path.find(']');
+      if (close == std::string_view::npos) break;
+      next = find_item(*at, path.substr(1, close - 1));
+      path.remove_prefix(close + 1);
+    } else {
+      if (path.front() == '.') path.remove_prefix(1);
+      const auto end = std::min(path.find_first_of(".["), path.size());
+      next = at->find(path.substr(0, end));
+      path.remove_prefix(end);
+    }
+    if (next == nullptr) break;
+    at = next;
+    if (at->mark.line > 0) mark = at->mark;
+  }
+  return mark;
 }
 
 }  // namespace tocsin::codec

@@ -90,6 +90,10 @@ class MapReader {
   std::vector<std::string> asked_;
 };
 
+/// The mark of "monitors[shop-checkout].regions[1]": list items are named by index, key or slug.
+/// What cannot be found has the mark of the nearest thing around it.
+Mark find_mark(const Node& tree, std::string_view path);
+
 /// "line 4, column 7: " or nothing when unknown.
 std::string describe(const Mark& mark);
 

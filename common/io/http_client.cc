@@ -78,6 +78,9 @@ struct HttpClient::Transfer {
   HttpAnswer answer;
   std::size_t read = 0;
   bool enough = false;  ///< We stopped reading on purpose.
+
+  std::size_t keep() const { return call.keep_bytes == 0 ? kKeptBytes : call.keep_bytes; }
+
   TimerHandle at_once;  ///< For a refusal without any transfer.
 };
 
@@ -187,8 +190,8 @@ int HttpClient::Impl::on_close(void* self, curl_socket_t fd) {
 std::size_t HttpClient::Impl::on_body(char* data, std::size_t, std::size_t n, void* transfer) {
   Transfer& t = *static_cast<Transfer*>(transfer);
   t.read += n;
-  t.answer.body.append(data, std::min(n, kKeptBytes - t.answer.body.size()));
-  if (t.read <= kReadBytesMax) return n;
+  t.answer.body.append(data, std::min(n, t.keep() - t.answer.body.size()));
+  if (t.read <= std::max(t.keep(), kReadBytesMax)) return n;
   t.enough = true;
   return 0;
 }

@@ -27,12 +27,14 @@ struct HttpCall {
   std::string body;
   Duration connect_timeout = std::chrono::seconds{10};
   Duration timeout = std::chrono::seconds{20};  ///< From start to the end of the answer.
+  /// Of the answer's body; 0: HttpClient::kKeptBytes. What comes beyond is cut off.
+  std::size_t keep_bytes = 0;
 };
 
 struct HttpAnswer {
   int status = 0;
   std::vector<Header> headers;  ///< Of the last header block; names in lower case.
-  std::string body;             ///< At most HttpClient::kKeptBytes; raw bytes of a stranger.
+  std::string body;             ///< At most HttpCall::keep_bytes; raw bytes of a stranger.
   std::string remote;           ///< Address used.
 };
 

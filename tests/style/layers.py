@@ -58,6 +58,8 @@ LAYERS = {
     "collector/status": Layer(WIRE + IO + COLLECTOR, ("fmt", "system")),
     "agent/app": Layer(
         WIRE + IO + AGENT + ("agent/probe", "agent/spool", "agent/uplink"), ("fmt", "system")),
+    # A client of the API: it sees nothing of the collector.
+    "collector/ctl": Layer(MODEL + ("common/codec",) + IO, ("fmt", "system")),
     "collector/app": Layer(
         WIRE + IO + COLLECTOR + ("collector/engine", "collector/ingest", "collector/store",
                                  "collector/channels", "collector/api", "collector/status"),
