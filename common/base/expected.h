@@ -55,8 +55,8 @@ template <class... Args>
 
 }  // namespace tocsin
 
-#define TOCSIN_CONCAT_(a, b) a##b
-#define TOCSIN_CONCAT(a, b) TOCSIN_CONCAT_(a, b)
+#define TOCSIN_CONCAT_TOKENS(a, b) a##b
+#define TOCSIN_CONCAT(a, b) TOCSIN_CONCAT_TOKENS(a, b)
 
 /// Evaluates an Expected<void> (or any Expected whose value does not matter); returns its error.
 #define TRY(expr)                                                  \
@@ -73,4 +73,4 @@ template <class... Args>
   if (!TOCSIN_CONCAT(tocsin_try_, __LINE__)) {                                            \
     return ::tocsin::Unexpected{std::move(TOCSIN_CONCAT(tocsin_try_, __LINE__)).error()}; \
   }                                                                                       \
-  decl = *std::move(TOCSIN_CONCAT(tocsin_try_, __LINE__))
+  decl = *std::move(TOCSIN_CONCAT(tocsin_try_, __LINE__))  // NOLINT(*-macro-parentheses)

@@ -139,6 +139,7 @@ struct DnsChannel::Impl {
       : loop(on),
         options(std::move(with)) {
     std::vector<std::string> names;
+    names.reserve(options.servers.size());
     for (const DnsServer& server : options.servers) names.push_back(server.str());
     servers = join(names, ",");
   }
