@@ -365,13 +365,13 @@ void HttpRequestParser::on_request_line(std::string_view line) {
     return refuse(400, "the version is malformed");
   }
   if (version != "HTTP/1.1" && version != "HTTP/1.0") {
-    return refuse(505, "only HTTP/1.1 and HTTP/1.0 are spoken here");
+    return refuse(400, "only HTTP/1.1 and HTTP/1.0 are spoken here");
   }
   request_.minor_version = version[7] - '0';
 
   const auto* const known = std::find_if(kMethods.begin(), kMethods.end(),
                                          [&](const MethodName& m) { return m.name == method; });
-  if (known == kMethods.end()) return refuse(501, "the method is not known here");
+  if (known == kMethods.end()) return refuse(400, "the method is not known here");
   request_.method = known->method;
   state_ = State::kHeaders;
   on_target(target);
@@ -487,7 +487,7 @@ void HttpRequestParser::on_framing() {
   if (codings == 1) {
     if (request_.minor_version == 0) return refuse(400, "Transfer-Encoding in HTTP/1.0");
     if (!iequals(*request_.header("transfer-encoding"), "chunked")) {
-      return refuse(501, "only the chunked coding is known here");
+      return refuse(400, "only the chunked coding is known here");
     }
   }
   const bool body = body_left_ > 0 || codings == 1;

@@ -15,12 +15,17 @@
 //      control character, and is valid UTF-8.
 //  HR4 After a refusal the connection is of no use: where the next request starts is not known.
 //  HR5 Trailers are read, checked and dropped; one that frames, routes or authorizes is refused.
+//  HR6 A refusal is the client's fault and says so: 4xx, also for a method, a version or a coding
+//      that is not known here.
 // Rationale
 //  HR1 A proxy in front and a server behind it that disagree about where a request ends let one
 //      user's bytes become another user's request (RFC 9112 section 11.2). llhttp, even compiled
 //      strictly, folds headers and leaves Host and the path to its caller; with the checks that
 //      this needs there is nothing left for it to do (ADR 12). It is the oracle of the fuzz target
 //      instead: what passes here, llhttp must read alike or refuse.
+//  HR6 RFC 9110 would have 501 and 505 there. A stranger could then fill our logs and the graphs of
+//      a proxy in front with server errors at will; here a 5xx means that something is wrong with
+//      us.
 
 #include "common/model/monitor_spec.h"
 

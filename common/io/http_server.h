@@ -216,7 +216,7 @@ class HttpServer {
 
   /// Descriptors that connections never take: the store, the log and the agents need theirs.
   static constexpr std::size_t kReservedDescriptors = 128;
-  static constexpr std::size_t kTurnCost = std::size_t{1} << 20;
+  static constexpr std::size_t kTurnCost = std::size_t{512} << 10;
   static constexpr std::size_t kRequestCost = 4 * 1024;
 
   /// Listens. kExists when the address is taken, with the address in the text; the errors of

@@ -239,8 +239,8 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"LongLine", "GET /" + std::string(9000, 'a') + " HTTP/1.1\r\nHost: x\r\n\r\n", 414},
         Bad{"HeadersTooLarge",
             "GET / HTTP/1.1\r\nHost: x\r\nX-A: " + std::string(40'000, 'a') + "\r\n\r\n", 431},
-        Bad{"Trace", "TRACE /q HTTP/1.1\r\nHost: x\r\n\r\n", 501},
-        Bad{"Http2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505}),
+        Bad{"Trace", "TRACE /q HTTP/1.1\r\nHost: x\r\n\r\n", 400},
+        Bad{"Http2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400}),
     [](const auto& c) { return std::string{c.param.name}; });
 
 TEST_F(HttpServerTest, ATricklingHeaderIsCutAtItsDeadlineHoweverItTrickles) {
