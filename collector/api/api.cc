@@ -2,9 +2,12 @@
 
 #include "collector/api/answers.h"
 #include "collector/api/json_views.h"
+#include "common/base/strings.h"
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <charconv>
 #include <utility>
 
 namespace tocsin::collector {
@@ -87,6 +90,43 @@ void Api::add_routes(Router& router) {
   add_history(router);
   add_access(router);
   add_reports(router);
+  add_events(router);
+}
+
+void Api::add_events(Router& router) {
+  add(router, HttpMethod::kGet, "/api/v1/events", Action::kRead, "events",
+      [this](const Call& call) {
+        const auto query = codec::parse_query(call.request.query);
+        if (!query) return call.answer(problem(400, query.error().text));
+        if (const auto known = query->only({"topics"}); !known) {
+          return call.answer(problem(400, known.error().text));
+        }
+        const auto topics = query->one("topics");
+        if (!topics) return call.answer(problem(400, topics.error().text));
+        std::set<std::string> wanted;
+        if (*topics) {
+          for (const std::string_view topic : split(**topics, ',')) {
+            constexpr std::string_view kTopics =
+                "monitor incident agent region catalog report channel";
+            const auto words = split(kTopics, ' ');
+            if (std::find(words.begin(), words.end(), topic) == words.end()) {
+              return call.answer(problem(400, fmt::format("topics: expected some of {}", kTopics)));
+            }
+            wanted.emplace(topic);
+          }
+        }
+        std::uint64_t after = 0;
+        const auto last = call.request.header("last-event-id");
+        if (last && !last->empty()) {
+          const auto [end, error] =
+              std::from_chars(last->data(), last->data() + last->size(), after);
+          if (error != std::errc{} || end != last->data() + last->size()) {
+            return call.answer(problem(400, "Last-Event-ID: expected the id of an event"));
+          }
+        }
+        feed_.follow(call.request, std::move(wanted), after, !last || last->empty(),
+                     std::move(*call.responder));
+      });
 }
 
 }  // namespace tocsin::collector

@@ -17,6 +17,7 @@
 //      sent again it answers with what was made then.
 
 #include "collector/api/authorize.h"
+#include "collector/api/event_feed.h"
 #include "collector/api/router.h"
 #include "collector/ports/event_sink.h"
 #include "collector/ports/query_port.h"
@@ -61,6 +62,9 @@ class Api {
   /// `router` does not outlive this.
   void add_routes(Router& router);
 
+  /// A view came.
+  void look() { feed_.look(); }
+
  private:
   /// One request on its way to its answer.
   struct Call {
@@ -90,6 +94,7 @@ class Api {
   void add_history(Router& router);
   void add_access(Router& router);
   void add_reports(Router& router);
+  void add_events(Router& router);
 
   void command(const Call& call, Event event, Ok ok);
   void read(const Call& call, Read read);
@@ -99,6 +104,7 @@ class Api {
   void apply(const Call& call);
 
   Ports ports_;
+  EventFeed feed_{ports_.loop, ports_.views, ports_.query};
   RateLimiter rate_{kRate};
   RateLimiter strangers_{kStrangers};
 };

@@ -283,6 +283,7 @@ void Collector::Impl::take_view(std::shared_ptr<const EngineView> view, const En
   }
   view_at = loop.now().mono;
   views.publish(std::move(view), stats);
+  if (api) api->look();
 }
 
 /// Once a second: what /readyz says, and whether systemd may believe that we live.

@@ -140,6 +140,7 @@ EngineView Engine::view(WallTime at) const {
   const State& s = impl_->state;
   EngineView view;
   view.config_version = s.catalog.version;
+  view.event_seq = s.event_seq;
   view.at = at;
   view.catalog = refresh(impl_->catalog, s.catalog.version, [&] { return s.catalog; });
   view.auth = refresh(impl_->auth, s.auth_rev, [&] { return s.auth; });

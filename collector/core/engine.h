@@ -383,6 +383,7 @@ struct AuthTables {
 
 struct EngineView {
   std::uint64_t config_version = 0;
+  std::uint64_t event_seq = 0;  ///< Of the newest event.
   WallTime at;
   /// Shared with the views before and after until it changes; nobody changes one.
   std::shared_ptr<const Catalog> catalog;
