@@ -52,4 +52,9 @@ StepTaken take_step(const PolicySpec& policy, const EscalationRow& due, WallTime
   return taken;
 }
 
+void skip_to_fallback(const PolicySpec& policy, EscalationRow& row) {
+  row.step = static_cast<int>(policy.steps.size());
+  row.done = !policy.fallback.has_value();
+}
+
 }  // namespace tocsin::collector

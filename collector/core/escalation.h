@@ -8,6 +8,8 @@
 //  E3 After the last step the ladder starts again `repeat` times, then the fallback is told once.
 //     Both wait as long as the last step's delay, and at least kLadderPauseMin.
 //  E4 `done` once nothing is left; an acknowledgement or the end of the incident sets it too.
+//  E5 A step that reaches nobody is skipped: the next one is taken in the same step of the engine.
+//     When a whole round reaches nobody, no further round is tried: the fallback is told at once.
 
 #include "collector/core/rows.h"
 
@@ -31,5 +33,8 @@ struct StepTaken {
 
 /// `due` is not done and its time has come.
 StepTaken take_step(const PolicySpec& policy, const EscalationRow& due, WallTime now);
+
+/// After as many skipped steps as the ladder has: only the fallback is left, or nothing.
+void skip_to_fallback(const PolicySpec& policy, EscalationRow& row);
 
 }  // namespace tocsin::collector

@@ -53,27 +53,54 @@ void disarm(State& s, const IncidentTable& table) {
   s.escalation_due.erase({table.escalation.due_at.us, table.row.id});
 }
 
+std::string label(const NotifyTarget& target) {
+  return target.user.empty() ? target.channel : target.user;
+}
+
+/// Takes the step that is due. One that reaches nobody is skipped and the next is taken at once
+/// (E5); the timeline says both.
 void escalate(Transition& t, IncidentTable& table) {
   disarm(t.s, table);
-  const StepTaken taken = take_step(table.row.policy, table.escalation, t.wall());
-  std::string targets;
-  for (const NotifyTarget& target : taken.targets) {
-    targets += (targets.empty() ? "" : ", ") + (target.user.empty() ? target.channel : target.user);
+  const std::size_t steps = table.row.policy.steps.size();
+  for (std::size_t skipped = 0; !table.escalation.done;) {
+    const StepTaken taken = take_step(table.row.policy, table.escalation, t.wall());
+    std::string targets;
+    for (const NotifyTarget& target : taken.targets) {
+      targets += (targets.empty() ? "" : ", ") + label(target);
+    }
+    IncidentChange change =
+        annotate(table.row, taken.fallback ? TimelineType::kFallback : TimelineType::kStep,
+                 fmt::format("{}: {}", taken.because, targets), t.wall());
+    NotifyPlan plan =
+        plan_triggers(change.row, taken, t.s.catalog, spec_of(t.s, change.row), t.wall());
+    for (const std::string& why : plan.unreached) {
+      t.notice(true, "target_unreached",
+               fmt::format("{}: policy '{}': {}", name_of(table.row), table.row.policy.key, why));
+    }
+    table.escalation = taken.next;
+    if (!plan.rows.empty()) {
+      const bool assign = change.row.assignee.empty() && !plan.first_user.empty();
+      if (assign) change.row.assignee = plan.first_user;
+      change.row.notified = std::move(plan.notified);
+      write(t, table, std::move(change));
+      write_outbox(t, std::move(plan.rows));
+      if (assign) {
+        write(t, table,
+              annotate(table.row, TimelineType::kAssigned,
+                       fmt::format("assigned to {}, whom it was escalated to", table.row.assignee),
+                       t.wall()));
+      }
+      break;
+    }
+    change.entry.text = fmt::format(
+        "{} {}: {}", taken.fallback ? "fallback" : fmt::format("step {}", taken.step + 1),
+        taken.fallback ? "reaches nobody" : "skipped, it reaches nobody",
+        join(plan.unreached, ", "));
+    write(t, table, std::move(change));
+    if (++skipped >= steps && !table.escalation.done) {
+      skip_to_fallback(table.row.policy, table.escalation);
+    }
   }
-  IncidentChange change =
-      annotate(table.row, taken.fallback ? TimelineType::kFallback : TimelineType::kStep,
-               fmt::format("{}: {}", taken.because, targets), t.wall());
-  NotifyPlan plan =
-      plan_triggers(change.row, taken, t.s.catalog.channels, spec_of(t.s, change.row), t.wall());
-  change.row.notified = std::move(plan.notified);
-  write(t, table, std::move(change));
-  write_outbox(t, std::move(plan.rows));
-  for (const std::string& key : plan.missing) {
-    t.notice(true, "channel_missing",
-             fmt::format("{}: channel '{}' of policy '{}' no longer exists", name_of(table.row),
-                         key, table.row.policy.key));
-  }
-  table.escalation = taken.next;
   t.row(table.escalation);
   arm(t.s, table);
 }
@@ -121,7 +148,7 @@ void close(Transition& t, IncidentId id, const std::string& actor, const std::st
   IncidentTable& table = it->second;
   write(t, table, resolve(table.row, actor, why, t.wall()));
   stop_escalation(t, table, "resolved");
-  write_outbox(t, plan_resolves(table.row, spec_of(t.s, table.row), t.wall()));
+  write_outbox(t, plan_resolves(table.row, t.s.catalog, spec_of(t.s, table.row), t.wall()));
   ++t.s.stats.incidents_resolved;
   t.event("incident", id.str(), fmt::format("{} resolved: {}", name_of(table.row), why));
   t.notice(false, "incident_resolved", fmt::format("{}: {}", name_of(table.row), why));
