@@ -169,5 +169,154 @@ TEST(Notify, AnAssigneeStaysWhenItIsEscalatedFurther) {
   EXPECT_EQ(rig.incident().assignee, "ann");
 }
 
+TEST(Notify, AnAcknowledgementThatRunsOutOpensItAgainFromTheFirstStep) {
+  People rig;
+  rig.policy().ack_timeout = 30min;
+  rig.open();
+  rig.advance(15min);
+  ASSERT_EQ(rig.pages(), (Keys{"ops", "boss"}));
+  rig.step(AcknowledgeIncident{rig.incident().id, "user:ann", "ann"});
+  EXPECT_EQ(rig.incident().state, IncidentState::kAcknowledged);
+  rig.advance(30min - 1s);
+  EXPECT_EQ(rig.pages().size(), 2U);
+  rig.restart();  // The end of it is in the store.
+  rig.connect(rig.agent(0));
+  rig.advance(1s);
+  EXPECT_EQ(rig.incident().state, IncidentState::kOpen);
+  EXPECT_FALSE(rig.incident().acknowledged_at);
+  EXPECT_EQ(rig.lines(TimelineType::kAckExpired),
+            Keys{"not resolved 30m after user:ann acknowledged it: open again"});
+  EXPECT_EQ(rig.pages(), (Keys{"ops", "boss", "ops"}));
+  rig.advance(15min);
+  EXPECT_EQ(rig.pages(), (Keys{"ops", "boss", "ops", "boss"}));
+  const Decision again = rig.step(AcknowledgeIncident{rig.incident().id, "user:bob", "bob"});
+  EXPECT_FALSE(again.reply->error) << "it may be answered anew";
+}
+
+TEST(Notify, WithoutAnAckTimeoutAnAcknowledgementHolds) {
+  People rig;
+  rig.open();
+  rig.step(AcknowledgeIncident{rig.incident().id, "user:ann", "ann"});
+  rig.advance(3h);
+  EXPECT_EQ(rig.incident().state, IncidentState::kAcknowledged);
+  EXPECT_EQ(rig.pages(), Keys{"ops"});
+}
+
+TEST(Notify, AnAcknowledgementIsToldToChannelsAndWatchersAndNotToThoseWhoWerePaged) {
+  People rig;
+  rig.policy().steps[0].notify = {{"ops", ""}, {"", "ann"}};
+  rig.open();
+  rig.step(WatchIncident{rig.incident().id, "bob", true, "user:bob"});
+  rig.step(AcknowledgeIncident{rig.incident().id, "user:ann", "ann"});
+  EXPECT_EQ(rig.told(NotificationKind::kUpdate), (Keys{"ops", "bob/mail"}));
+  EXPECT_TRUE(rig.outbox.back().content.title.starts_with("Acknowledged by ann: "));
+  rig.resolve();
+  EXPECT_EQ(rig.told(NotificationKind::kResolve), (Keys{"ops", "ann/mail", "ann/sms", "bob/mail"}));
+}
+
+TEST(Notify, WhoAcknowledgesIsNotToldOfItAndAWatcherHearsTheEndAnyway) {
+  People rig;
+  rig.open();
+  rig.step(WatchIncident{rig.incident().id, "bob", true, "user:bob"});
+  rig.step(AcknowledgeIncident{rig.incident().id, "user:bob", "bob"});
+  EXPECT_EQ(rig.told(NotificationKind::kUpdate), Keys{"ops"});
+  rig.resolve();
+  EXPECT_EQ(rig.told(NotificationKind::kResolve), (Keys{"ops", "bob/mail"}));
+}
+
+DeliveryTrouble trouble(const People& rig, const std::string& channel, bool more, bool dead) {
+  DeliveryTrouble event;
+  event.incident = rig.incident().id;
+  event.channel = channel;
+  event.user = channel.find('/') == std::string::npos ? "" : channel.substr(0, channel.find('/'));
+  event.more_contacts = more;
+  event.dead = dead;
+  event.why = "refused";
+  return event;
+}
+
+TEST(Notify, TroubleIsNotedOncePerDestinationAndHurriesTheNextContact) {
+  People rig;
+  rig.policy().steps[0].notify = {{"", "ann"}};
+  rig.open();
+  const Decision first = rig.step(trouble(rig, "ann/mail", true, false));
+  rig.step(trouble(rig, "ann/mail", true, false));
+  EXPECT_EQ(rig.lines(TimelineType::kDeliveryFailed), Keys{"ann/mail: refused"});
+  EXPECT_TRUE(std::any_of(first.rows.begin(), first.rows.end(),
+                          [](const Row& row) { return std::holds_alternative<HurryOutbox>(row); }));
+  rig.step(trouble(rig, "ann/mail", true, true));
+  EXPECT_EQ(rig.pages(), (Keys{"ann/mail", "ann/sms"})) << "ann has another way";
+}
+
+TEST(Notify, ADeadMessageToTheLastContactTakesTheNextStepNow) {
+  People rig;
+  rig.policy().steps[0].notify = {{"", "ann"}};
+  rig.open();
+  rig.step(trouble(rig, "ann/sms", false, false));
+  EXPECT_EQ(rig.pages().size(), 2U) << "it is still tried";
+  rig.step(trouble(rig, "ann/sms", false, true));
+  EXPECT_EQ(rig.pages(), (Keys{"ann/mail", "ann/sms", "boss"}));
+  EXPECT_EQ(rig.lines(TimelineType::kDeliveryFailed).back(),
+            "ann/sms: refused; the next step is taken now");
+  rig.advance(1h);
+  EXPECT_EQ(rig.pages().size(), 3U) << "and not once more at its own time";
+}
+
+TEST(Notify, ADeadMessageChangesNothingOnceSomebodyHasAnswered) {
+  People rig;
+  rig.policy().ack_timeout = 1h;
+  rig.open();
+  rig.step(AcknowledgeIncident{rig.incident().id, "user:ann", "ann"});
+  rig.step(trouble(rig, "ops", false, true));
+  EXPECT_EQ(rig.incident().state, IncidentState::kAcknowledged);
+  EXPECT_EQ(rig.pages(), Keys{"ops"});
+}
+
+TEST(Notify, ADeadChannelIsAnIncidentOfItsOwnThatIsNotToldToIt) {
+  People rig;
+  rig.edit.policies.push_back(a_policy("sys", {}));
+  rig.edit.policies[1].steps = {{0s, {{"ops", ""}}}, {15min, {{"ops", ""}, {"boss", ""}}}};
+  rig.edit.services[1] = a_service("system", "sys");
+  rig.begin();
+  rig.step(ChannelHealth{"ops", false, rig.now().wall - 5min, "connection refused"});
+  rig.step(ChannelHealth{"ops", false, rig.now().wall - 5min, "connection refused"});
+  ASSERT_EQ(rig.open_incidents().size(), 1U) << "one at most";
+  const IncidentRow incident = rig.incident();
+  EXPECT_EQ(incident.kind, IncidentKind::kDeadChannel);
+  EXPECT_EQ(incident.service, "system");
+  EXPECT_EQ(incident.channel, "ops");
+  EXPECT_EQ(incident.started_at, rig.now().wall - 5min);
+  EXPECT_EQ(rig.pages(), Keys{"boss"});
+  rig.restart();
+  rig.step(ChannelHealth{"ops", false, rig.now().wall, "connection refused"});
+  EXPECT_EQ(rig.open_incidents().size(), 1U) << "known after a restart";
+  rig.step(ChannelHealth{"ops", true, rig.now().wall, ""});
+  EXPECT_TRUE(rig.open_incidents().empty());
+  EXPECT_EQ(rig.told(NotificationKind::kResolve), Keys{"boss"});
+  EXPECT_TRUE(rig.step(ChannelHealth{"ops", true, rig.now().wall, ""}).rows.empty());
+}
+
+TEST(Notify, ADeadChannelThatIsRemovedIsNoIncidentAnyMore) {
+  People rig;
+  rig.begin();
+  rig.step(ChannelHealth{"bob/mail", false, rig.now().wall, "no such user here"});
+  rig.step(ChannelHealth{"nobody/mail", false, rig.now().wall, "no such user here"});
+  ASSERT_EQ(rig.open_incidents().size(), 1U) << "what does not exist cannot be dead";
+  rig.edit.users[1].contacts.clear();
+  rig.define(rig.edit);
+  EXPECT_TRUE(rig.open_incidents().empty());
+  EXPECT_EQ(rig.incident().resolved_because, "it was removed");
+}
+
+TEST(Notify, APersonMayResolveTheIncidentOfADeadChannel) {
+  People rig;
+  rig.begin();
+  rig.step(ChannelHealth{"ops", false, rig.now().wall, "connection refused"});
+  rig.resolve();
+  EXPECT_TRUE(rig.open_incidents().empty());
+  rig.step(ChannelHealth{"ops", false, rig.now().wall, "connection refused"});
+  EXPECT_EQ(rig.open_incidents().size(), 1U);
+}
+
 }  // namespace
 }  // namespace tocsin::collector
