@@ -357,6 +357,7 @@ std::uint64_t digest_of(const State& state) {
     out.u32(static_cast<std::uint32_t>(incident.escalation.repeat));
     put_time(out, incident.escalation.due_at);
     out.u8(incident.escalation.done ? 1 : 0);
+    out.u8(incident.escalation.ack_expiry ? 1 : 0);
   }
   for (const auto& [id, enrolment] : state.enrolments) {
     out.bytes(id.bytes);

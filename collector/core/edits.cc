@@ -264,6 +264,7 @@ void on_apply(Transition& t, const ApplyCatalog& command) {
   write_catalog(t, before, planned->changes, command.actor);
   sync_users(t, before);
   sync_regions(t);
+  sync_dead_channels(t);
   t.event("catalog", fmt::format("{}", t.s.catalog.version),
           fmt::format("{} changes by {}", planned->changes.size(), command.actor));
 

@@ -52,4 +52,17 @@ StepTaken take_step(const PolicySpec& policy, const EscalationRow& due, WallTime
   return taken;
 }
 
+EscalationRow pause_escalation(const IncidentRow& acknowledged, WallTime now) {
+  const Duration timeout = acknowledged.policy.ack_timeout;
+  EscalationRow row{acknowledged.id, 0, 0, now, timeout <= Duration{0}};
+  row.ack_expiry = !row.done;
+  if (row.ack_expiry) row.due_at = now + timeout;
+  return row;
+}
+
+void skip_to_fallback(const PolicySpec& policy, EscalationRow& row) {
+  row.step = static_cast<int>(policy.steps.size());
+  row.done = !policy.fallback.has_value();
+}
+
 }  // namespace tocsin::collector

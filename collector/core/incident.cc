@@ -41,6 +41,18 @@ Expected<IncidentChange> acknowledge(const IncidentRow& row, const std::string& 
   return change(std::move(next), TimelineType::kAcknowledged, actor, "acknowledged", now);
 }
 
+IncidentChange expire_acknowledgement(const IncidentRow& row, WallTime now) {
+  CHECK(row.state == IncidentState::kAcknowledged && row.acknowledged_at);
+  IncidentRow next = row;
+  next.state = IncidentState::kOpen;
+  next.acknowledged_at.reset();
+  next.acknowledged_by.clear();
+  return change(std::move(next), TimelineType::kAckExpired, kEngine,
+                fmt::format("not resolved {} after {} acknowledged it: open again",
+                            format_duration(row.policy.ack_timeout), row.acknowledged_by),
+                now);
+}
+
 IncidentChange resolve(const IncidentRow& row, const std::string& actor, const std::string& why,
                        WallTime now) {
   CHECK(row.state != IncidentState::kResolved);

@@ -2,7 +2,7 @@
 // Question answered here: what becomes of an incident when something happens to it?
 //
 //            open ------ acknowledge -----> acknowledged
-//             |                                  |
+//             |  <------ ack_timeout -----       |
 //             +------- resolve (engine, person) -+--> resolved   (for good)
 //
 // kSnoozed and kSuppressed are states of a later issue; nothing here leads to them. Every change
@@ -25,6 +25,10 @@ IncidentChange open_incident(IncidentRow fresh, WallTime now);
 /// kInvalid when it is resolved. An acknowledged one stays with its first answerer.
 Expected<IncidentChange> acknowledge(const IncidentRow& row, const std::string& actor,
                                      WallTime now);
+
+/// The acknowledgement has run out (ack_timeout): open again, without an answerer. The caller has
+/// looked: it is acknowledged.
+IncidentChange expire_acknowledgement(const IncidentRow& row, WallTime now);
 
 /// The caller has looked: it is not resolved.
 IncidentChange resolve(const IncidentRow& row, const std::string& actor, const std::string& why,

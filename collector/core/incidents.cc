@@ -53,27 +53,54 @@ void disarm(State& s, const IncidentTable& table) {
   s.escalation_due.erase({table.escalation.due_at.us, table.row.id});
 }
 
+std::string label(const NotifyTarget& target) {
+  return target.user.empty() ? target.channel : target.user;
+}
+
+/// Takes the step that is due. One that reaches nobody is skipped and the next is taken at once
+/// (E5); the timeline says both.
 void escalate(Transition& t, IncidentTable& table) {
   disarm(t.s, table);
-  const StepTaken taken = take_step(table.row.policy, table.escalation, t.wall());
-  std::string targets;
-  for (const NotifyTarget& target : taken.targets) {
-    targets += (targets.empty() ? "" : ", ") + (target.user.empty() ? target.channel : target.user);
+  const std::size_t steps = table.row.policy.steps.size();
+  for (std::size_t skipped = 0; !table.escalation.done;) {
+    const StepTaken taken = take_step(table.row.policy, table.escalation, t.wall());
+    std::string targets;
+    for (const NotifyTarget& target : taken.targets) {
+      targets += (targets.empty() ? "" : ", ") + label(target);
+    }
+    IncidentChange change =
+        annotate(table.row, taken.fallback ? TimelineType::kFallback : TimelineType::kStep,
+                 fmt::format("{}: {}", taken.because, targets), t.wall());
+    NotifyPlan plan =
+        plan_triggers(change.row, taken, t.s.catalog, spec_of(t.s, change.row), t.wall());
+    for (const std::string& why : plan.unreached) {
+      t.notice(true, "target_unreached",
+               fmt::format("{}: policy '{}': {}", name_of(table.row), table.row.policy.key, why));
+    }
+    table.escalation = taken.next;
+    if (!plan.rows.empty()) {
+      const bool assign = change.row.assignee.empty() && !plan.first_user.empty();
+      if (assign) change.row.assignee = plan.first_user;
+      change.row.notified = std::move(plan.notified);
+      write(t, table, std::move(change));
+      write_outbox(t, std::move(plan.rows));
+      if (assign) {
+        write(t, table,
+              annotate(table.row, TimelineType::kAssigned,
+                       fmt::format("assigned to {}, whom it was escalated to", table.row.assignee),
+                       t.wall()));
+      }
+      break;
+    }
+    change.entry.text = fmt::format(
+        "{} {}: {}", taken.fallback ? "fallback" : fmt::format("step {}", taken.step + 1),
+        taken.fallback ? "reaches nobody" : "skipped, it reaches nobody",
+        join(plan.unreached, ", "));
+    write(t, table, std::move(change));
+    if (++skipped >= steps && !table.escalation.done) {
+      skip_to_fallback(table.row.policy, table.escalation);
+    }
   }
-  IncidentChange change =
-      annotate(table.row, taken.fallback ? TimelineType::kFallback : TimelineType::kStep,
-               fmt::format("{}: {}", taken.because, targets), t.wall());
-  NotifyPlan plan =
-      plan_triggers(change.row, taken, t.s.catalog.channels, spec_of(t.s, change.row), t.wall());
-  change.row.notified = std::move(plan.notified);
-  write(t, table, std::move(change));
-  write_outbox(t, std::move(plan.rows));
-  for (const std::string& key : plan.missing) {
-    t.notice(true, "channel_missing",
-             fmt::format("{}: channel '{}' of policy '{}' no longer exists", name_of(table.row),
-                         key, table.row.policy.key));
-  }
-  table.escalation = taken.next;
   t.row(table.escalation);
   arm(t.s, table);
 }
@@ -82,9 +109,26 @@ void stop_escalation(Transition& t, IncidentTable& table, const std::string& why
   disarm(t.s, table);
   if (!table.escalation.done) {
     table.escalation.done = true;
+    table.escalation.ack_expiry = false;
     t.row(table.escalation);
   }
   t.row(CancelOutbox{table.row.id, why});
+}
+
+/// The ladder from its first step, which is taken now when it is due at once.
+void start_ladder(Transition& t, IncidentTable& table) {
+  table.escalation = begin_escalation(table.row, t.wall());
+  if (!table.escalation.done && table.escalation.due_at <= t.wall()) return escalate(t, table);
+  t.row(table.escalation);
+  arm(t.s, table);
+}
+
+void end_acknowledgement(Transition& t, IncidentTable& table) {
+  disarm(t.s, table);
+  write(t, table, expire_acknowledgement(table.row, t.wall()));
+  t.event("incident", table.row.id.str(),
+          fmt::format("{} is open again: its acknowledgement ran out", name_of(table.row)));
+  start_ladder(t, table);
 }
 
 }  // namespace
@@ -106,13 +150,7 @@ void open(Transition& t, IncidentRow fresh) {
   t.event("incident", id.str(),
           fmt::format("{} opened: {}", name_of(table.row), table.row.because));
   t.notice(true, "incident_opened", fmt::format("{}: {}", name_of(table.row), table.row.because));
-  table.escalation = begin_escalation(table.row, t.wall());
-  if (!table.escalation.done && table.escalation.due_at <= t.wall()) {
-    escalate(t, table);
-  } else {
-    t.row(table.escalation);
-    arm(t.s, table);
-  }
+  start_ladder(t, table);
 }
 
 void close(Transition& t, IncidentId id, const std::string& actor, const std::string& why) {
@@ -121,7 +159,8 @@ void close(Transition& t, IncidentId id, const std::string& actor, const std::st
   IncidentTable& table = it->second;
   write(t, table, resolve(table.row, actor, why, t.wall()));
   stop_escalation(t, table, "resolved");
-  write_outbox(t, plan_resolves(table.row, spec_of(t.s, table.row), t.wall()));
+  write_outbox(t, plan_resolves(table.row, t.s.catalog, spec_of(t.s, table.row), t.wall()));
+  if (table.row.kind == IncidentKind::kDeadChannel) t.s.dead_channels.erase(table.row.channel);
   ++t.s.stats.incidents_resolved;
   t.event("incident", id.str(), fmt::format("{} resolved: {}", name_of(table.row), why));
   t.notice(false, "incident_resolved", fmt::format("{}: {}", name_of(table.row), why));
@@ -181,8 +220,18 @@ void on_acknowledge(Transition& t, const AcknowledgeIncident& command) {
   }
   if (command.link) change->row.used_links.push_back(*command.link);
   if (!command.user.empty()) change->row.assignee = command.user;
+  const std::string who = command.user.empty() ? command.actor : command.user;
+  NotifyPlan plan = plan_updates(change->row, "Acknowledged by " + who, command.user, t.s.catalog,
+                                 spec_of(t.s, change->row), t.wall());
+  change->row.notified = std::move(plan.notified);
   write(t, *table, std::move(*change));
   stop_escalation(t, *table, "acknowledged by " + command.actor);
+  if (const EscalationRow paused = pause_escalation(table->row, t.wall()); !paused.done) {
+    table->escalation = paused;
+    t.row(paused);
+    arm(t.s, *table);
+  }
+  write_outbox(t, std::move(plan.rows));
   told(t, *table, command.actor, "acknowledge", "acknowledged by " + command.actor);
   t.reply();
 }
@@ -199,7 +248,7 @@ void on_resolve(Transition& t, const ResolveIncident& command) {
       monitor.state.incident.reset();
       t.row(monitor.state);
     }
-  } else {
+  } else if (row.kind == IncidentKind::kImpaired) {
     const auto found = t.s.region_by_key.find(row.region);
     if (found != t.s.region_by_key.end()) {
       RegionTable& region = t.s.regions[found->second];
@@ -307,17 +356,68 @@ void on_send_test(Transition& t, const SendTest& command) {
 void on_delivery_trouble(Transition& t, const DeliveryTrouble& event) {
   const auto it = t.s.incidents.find(event.incident);
   if (it == t.s.incidents.end()) return;
-  write(t, it->second,
-        annotate(it->second.row, TimelineType::kDeliveryFailed,
-                 fmt::format("{}: {}", event.channel, event.why), t.wall()));
+  IncidentTable& table = it->second;
+  // A dead message to the last way to somebody: the ladder does not wait for an answer to it.
+  const bool next_step = event.dead && !event.more_contacts &&
+                         table.row.state == IncidentState::kOpen && !table.escalation.done;
+  // Every further try fails alike, so that is said once; what follows from it is said each time.
+  if (table.troubled.insert(event.channel).second || next_step) {
+    write(t, table,
+          annotate(table.row, TimelineType::kDeliveryFailed,
+                   fmt::format("{}: {}{}", event.channel, event.why,
+                               next_step ? "; the next step is taken now" : ""),
+                   t.wall()));
+  }
   if (!event.user.empty() && event.more_contacts) {
     t.row(HurryOutbox{event.incident, event.user, t.wall()});
     t.out.effects.emplace_back(WakeOutbox{});
   }
+  if (next_step) escalate(t, table);
 }
 
+namespace {
+
+bool destination_exists(const Catalog& catalog, const std::string& key) {
+  const std::size_t slash = key.find('/');
+  if (slash == std::string::npos) return catalog.channels.contains(key);
+  const auto user = catalog.users.find(key.substr(0, slash));
+  if (user == catalog.users.end()) return false;
+  const auto& contacts = user->second.contacts;
+  return std::any_of(contacts.begin(), contacts.end(), [&](const ContactMethod& c) {
+    return key.compare(slash + 1, std::string::npos, c.key) == 0;
+  });
+}
+
+}  // namespace
+
 void on_channel_health(Transition& t, const ChannelHealth& event) {
-  t.event("channel", event.channel, event.ok ? "takes messages again" : event.why);
+  const auto known = t.s.dead_channels.find(event.channel);
+  if (event.ok) {
+    if (known == t.s.dead_channels.end()) return;
+    t.event("channel", event.channel, "takes messages again");
+    close(t, known->second, "", "it takes messages again");
+    return;
+  }
+  if (known != t.s.dead_channels.end() || !destination_exists(t.s.catalog, event.channel)) return;
+  t.event("channel", event.channel, event.why);
+  IncidentRow fresh;
+  fresh.id = IncidentId{t.mint()};
+  fresh.kind = IncidentKind::kDeadChannel;
+  fresh.channel = event.channel;
+  fresh.service = "system";
+  fresh.title = fmt::format("{} takes no messages", event.channel);
+  fresh.because = event.why;
+  fresh.started_at = event.since.us > 0 ? std::min(event.since, t.wall()) : t.wall();
+  t.s.dead_channels[event.channel] = fresh.id;
+  open(t, std::move(fresh));
+}
+
+void sync_dead_channels(Transition& t) {
+  std::vector<IncidentId> gone;
+  for (const auto& [channel, id] : t.s.dead_channels) {
+    if (!destination_exists(t.s.catalog, channel)) gone.push_back(id);
+  }
+  for (const IncidentId& id : gone) close(t, id, "", "it was removed");
 }
 
 void escalate_due(Transition& t) {
@@ -326,7 +426,14 @@ void escalate_due(Transition& t) {
     if (at > t.wall().us) break;
     due.push_back(id);
   }
-  for (const IncidentId& id : due) escalate(t, t.s.incidents.at(id));
+  for (const IncidentId& id : due) {
+    IncidentTable& table = t.s.incidents.at(id);
+    if (table.escalation.ack_expiry) {
+      end_acknowledgement(t, table);
+    } else {
+      escalate(t, table);
+    }
+  }
 }
 
 void impaired_opens(Transition& t, RegionTable& region, const std::string& why) {

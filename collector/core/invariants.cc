@@ -27,8 +27,19 @@ void check_monitors(const State& s, Broken& b) {
     const bool armed = s.escalation_due.contains({incident.escalation.due_at.us, incident.row.id});
     b.expect(armed != incident.escalation.done, "INV-12: escalation of {} is {} but {}", id.str(),
              incident.escalation.done ? "done" : "under way", armed ? "armed" : "not armed");
-    b.expect(incident.row.state != IncidentState::kAcknowledged || incident.escalation.done,
+    const bool acknowledged = incident.row.state == IncidentState::kAcknowledged;
+    b.expect(!acknowledged || incident.escalation.done || incident.escalation.ack_expiry,
              "INV-15: {} is acknowledged and still escalates", id.str());
+    b.expect(acknowledged || incident.escalation.done || !incident.escalation.ack_expiry,
+             "INV-15: {} waits for the end of an acknowledgement it has not", id.str());
+    if (incident.row.kind == IncidentKind::kDeadChannel) {
+      const auto at = s.dead_channels.find(incident.row.channel);
+      b.expect(at != s.dead_channels.end() && at->second == id,
+               "{}: '{}' has another incident, or none", id.str(), incident.row.channel);
+    }
+  }
+  for (const auto& [channel, id] : s.dead_channels) {
+    b.expect(s.incidents.contains(id), "channel '{}': its incident is not open", channel);
   }
   for (const auto& [id, n] : open) {
     b.expect(n <= 1, "INV-10: monitor {} has {} open incidents", id.str(), n);

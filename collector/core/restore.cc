@@ -207,6 +207,7 @@ void restore_decisions(State& s, const Sorted& rows) {
   for (const IncidentRow* row : rows.incidents) {
     if (row->state != IncidentState::kResolved) {
       s.incidents[row->id].row = *row;
+      if (row->kind == IncidentKind::kDeadChannel) s.dead_channels[row->channel] = row->id;
       s.incidents[row->id].escalation = {row->id, 0, 0, {}, true};
     }
   }

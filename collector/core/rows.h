@@ -480,8 +480,8 @@ struct HurryOutbox {
   friend bool operator==(const HurryOutbox&, const HurryOutbox&) = default;
 };
 
-/// Marks every pending trigger of the incident cancelled (acknowledged or resolved). What is
-/// claimed is under way and cannot be called back.
+/// Marks every pending trigger and update of the incident cancelled (acknowledged or resolved).
+/// What is claimed is under way and cannot be called back.
 struct CancelOutbox {
   IncidentId incident;
   std::string why;

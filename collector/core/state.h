@@ -121,6 +121,7 @@ struct RegionTable {
 struct IncidentTable {
   IncidentRow row;
   EscalationRow escalation;
+  std::set<std::string> troubled;  ///< Destinations whose trouble was noted; volatile.
 };
 
 struct State {
@@ -133,7 +134,8 @@ struct State {
   std::map<std::string, std::uint32_t> region_by_key;
   std::map<AgentId, std::uint32_t> agent_by_id;
   std::map<StreamId, StreamState> streams;
-  std::map<IncidentId, IncidentTable> incidents;  ///< Unresolved.
+  std::map<IncidentId, IncidentTable> incidents;    ///< Unresolved.
+  std::map<std::string, IncidentId> dead_channels;  ///< Their open incidents, by destination.
   std::map<EnrolmentId, EnrolmentRow> enrolments;
   AuthTables auth;
   std::map<ReportId, ReportRow> reports;  ///< Those that are not over, and the newest that are.

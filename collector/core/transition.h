@@ -113,7 +113,9 @@ void on_watch(Transition& t, const WatchIncident& command);
 void on_send_test(Transition& t, const SendTest& command);
 void on_delivery_trouble(Transition& t, const DeliveryTrouble& event);
 void on_channel_health(Transition& t, const ChannelHealth& event);
-/// One step of every incident whose time has come.
+/// Incidents about channels and contact methods that no longer exist end.
+void sync_dead_channels(Transition& t);
+/// One step of every incident whose time has come, or the end of its acknowledgement.
 void escalate_due(Transition& t);
 void impaired_opens(Transition& t, RegionTable& region, const std::string& why);
 

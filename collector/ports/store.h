@@ -17,9 +17,9 @@
 //  deadline in
 //      one durable step; a claimed row whose deadline has passed is pending again.
 //      `record_delivery` with another token than the row's changes nothing and answers false.
-//  ST4 A resolve is claimed only when every trigger to the same incident and channel has ended; if
-//  none of
-//      them was ever attempted it becomes cancelled instead.
+//  ST4 A resolve is claimed only when every trigger to the same incident and channel has ended;
+//      if there were some and none of them, nor an update, was ever attempted it becomes cancelled
+//      instead. Without any trigger it is for somebody who watches, and is sent.
 
 #include "collector/core/engine.h"
 #include "collector/core/rows.h"

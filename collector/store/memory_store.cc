@@ -90,7 +90,11 @@ class Writer {
   void operator()(const CancelOutbox& r) {
     for (auto& [id, entry] : s_.outbox) {
       OutboxItem& item = entry.item;
-      if (item.row.incident != r.incident || item.row.kind != NotificationKind::kTrigger) continue;
+      const NotificationKind kind = item.row.kind;
+      if (item.row.incident != r.incident ||
+          (kind != NotificationKind::kTrigger && kind != NotificationKind::kUpdate)) {
+        continue;
+      }
       if (item.state != OutboxState::kPending && item.state != OutboxState::kClaimed) continue;
       if (entry.cancel_why.empty()) entry.cancel_why = r.why.empty() ? "cancelled" : r.why;
       if (item.state == OutboxState::kPending) item.state = OutboxState::kCancelled;
@@ -133,19 +137,23 @@ class Writer {
 
 struct TriggerSummary {
   bool active = false;     ///< One is still pending or claimed.
-  bool attempted = false;  ///< One may have arrived.
+  bool attempted = false;  ///< One, or an update, may have arrived.
+  bool any = false;        ///< There was one: else the resolve is for somebody who watches.
 };
 
 TriggerSummary triggers_before(const State& state, const OutboxRow& resolve) {
   TriggerSummary out;
   for (const auto& [id, entry] : state.outbox) {
     const OutboxItem& item = entry.item;
-    if (item.row.kind != NotificationKind::kTrigger || item.row.incident != resolve.incident ||
-        item.row.channel != resolve.channel) {
+    const NotificationKind kind = item.row.kind;
+    if ((kind != NotificationKind::kTrigger && kind != NotificationKind::kUpdate) ||
+        item.row.incident != resolve.incident || item.row.channel != resolve.channel) {
       continue;
     }
-    out.active |= item.state == OutboxState::kPending || item.state == OutboxState::kClaimed;
     out.attempted |= item.attempts > 0;
+    if (kind != NotificationKind::kTrigger) continue;
+    out.any = true;
+    out.active |= item.state == OutboxState::kPending || item.state == OutboxState::kClaimed;
   }
   return out;
 }
@@ -265,7 +273,7 @@ Expected<std::vector<OutboxItem>> MemoryStore::claim_outbox(WallTime now, std::s
       continue;
     }
     const TriggerSummary triggers = triggers_before(state_, item.row);
-    if (!triggers.active && !triggers.attempted) {
+    if (triggers.any && !triggers.active && !triggers.attempted) {
       item.state = OutboxState::kCancelled;
       entry.cancel_why = kNothingToResolve;
     }

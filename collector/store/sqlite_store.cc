@@ -182,8 +182,8 @@ struct SqliteStore::Impl {
     TRY_ASSIGN(SqliteStatement * cancel,
                cached("UPDATE outbox SET cancel_why = iif(cancel_why = '', ?2, cancel_why), "
                       "state = iif(state = 'pending', 'cancelled', state) "
-                      "WHERE incident = ?1 AND kind = 'trigger' AND state IN ('pending', "
-                      "'claimed')"));
+                      "WHERE incident = ?1 AND kind IN ('trigger', 'update') AND state IN "
+                      "('pending', 'claimed')"));
     cancel->bind_blob(1, row.incident.bytes);
     cancel->bind_text(2, row.why.empty() ? std::string_view{"cancelled"} : row.why);
     return cancel->run();
@@ -514,8 +514,11 @@ Expected<std::vector<OutboxItem>> SqliteStore::claim_outbox(WallTime now, std::s
   TRY_ASSIGN(SqliteStatement * needless,
              impl_->cached("UPDATE outbox AS o SET state = 'cancelled', cancel_why = ? WHERE state "
                            "= 'pending' AND kind = 'resolve' AND NOT " TOCSIN_ACTIVE_TRIGGER
+                           " AND EXISTS (SELECT 1 FROM outbox t WHERE t.incident = o.incident AND "
+                           "t.channel = o.channel AND t.kind = 'trigger')"
                            " AND NOT EXISTS (SELECT 1 FROM outbox t WHERE t.incident = o.incident "
-                           "AND t.channel = o.channel AND t.kind = 'trigger' AND t.attempts > 0)"));
+                           "AND t.channel = o.channel AND t.kind IN ('trigger', 'update') AND "
+                           "t.attempts > 0)"));
   needless->bind_text(1, kNothingToResolve);
   TRY(needless->run());
 

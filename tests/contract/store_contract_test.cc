@@ -586,6 +586,20 @@ TEST_P(StoreContract, AResolveWithoutAnyAttemptedTriggerIsCancelled) {
   EXPECT_EQ(item(2).state, OutboxState::kCancelled);
 }
 
+TEST_P(StoreContract, AResolveForSomebodyWhoWatchesNeedsNoTrigger) {
+  OutboxRow watcher = sample::outbox(2, NotificationKind::kResolve);
+  watcher.channel = "bob/mail";
+  write({sample::outbox(1), CancelOutbox{id<IncidentId>(1), "resolved"}, watcher});
+  EXPECT_EQ(claimed(kStart + minutes{1}), (std::vector<int>{2}));
+}
+
+TEST_P(StoreContract, TheEndCallsPendingUpdatesOff) {
+  write({sample::outbox(1, NotificationKind::kUpdate)});
+  write({CancelOutbox{id<IncidentId>(1), "resolved"}});
+  EXPECT_TRUE(claimed(kStart + minutes{1}).empty());
+  EXPECT_EQ(item(1).state, OutboxState::kCancelled);
+}
+
 TEST_P(StoreContract, BlockedResolvesDoNotTakeThePlaceOfOthers) {
   write({sample::outbox(1), sample::outbox(2, NotificationKind::kResolve)});
   claim(kStart + minutes{1}, 1);

@@ -205,6 +205,8 @@ void Oracle::committed(const collector::CommitGroup& group) {
       }
       if (i->state == IncidentState::kResolved || i->state == IncidentState::kAcknowledged) {
         answered_.insert(i->id);
+      } else if (answered_.erase(i->id) != 0) {
+        steps_.erase(i->id);  // Its acknowledgement ran out: the ladder starts anew.
       }
       incidents_[i->id] = *i;
     } else if (const auto* m = std::get_if<collector::MonitorStateRow>(&row)) {

@@ -441,7 +441,8 @@ TEST(Engine, AnAcknowledgementStopsTheLadderAndASecondOneIsRefused) {
     rig.advance(30s);
     rig.everywhere(Outcome::kDown);
   }
-  EXPECT_EQ(rig.outbox.size(), 1U);
+  ASSERT_EQ(rig.outbox.size(), 2U);
+  EXPECT_EQ(rig.outbox[1].kind, NotificationKind::kUpdate) << "the channel hears of the answer";
 }
 
 TEST(Engine, AHandResolvedIncidentOpensAgainOnlyAfterItWasUp) {

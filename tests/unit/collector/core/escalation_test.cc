@@ -1,6 +1,7 @@
 #include "collector/core/escalation.h"
 
 #include "collector/core/notify_plan.h"
+#include "common/base/hash.h"
 #include "tests/support/builders.h"
 
 #include <gtest/gtest.h>
@@ -56,22 +57,101 @@ TEST(Escalation, WithoutAPolicyIsDoneAtOnce) {
 TEST(NotifyPlan, TellsAChannelOnceAndResolvesWhereTheTriggerWent) {
   IncidentRow incident = incident_with({});
   incident.timeline_seq = 2;
-  const std::map<std::string, ChannelSpec> channels{{"a", test::a_channel("a")}};
+  Catalog catalog;
+  catalog.channels["a"] = test::a_channel("a");
   StepTaken step;
   step.targets = {{"a"}, {"a"}, {"gone"}};
-  const NotifyPlan plan = plan_triggers(incident, step, channels, nullptr, kT);
+  const NotifyPlan plan = plan_triggers(incident, step, catalog, nullptr, kT);
   ASSERT_EQ(plan.rows.size(), 1U);
-  EXPECT_EQ(plan.missing, std::vector<std::string>{"gone"});
+  EXPECT_EQ(plan.unreached, std::vector<std::string>{"channel 'gone' no longer exists"});
   incident.notified = plan.notified;
   // The channel is edited and told again: both destinations hear the end.
-  std::map<std::string, ChannelSpec> edited = channels;
-  edited["a"].url = "http://elsewhere/";
+  Catalog edited = catalog;
+  edited.channels["a"].url = "http://elsewhere/";
   incident.notified = plan_triggers(incident, step, edited, nullptr, kT).notified;
-  const auto resolves = plan_resolves(incident, nullptr, kT);
+  const auto resolves = plan_resolves(incident, edited, nullptr, kT);
   ASSERT_EQ(resolves.size(), 2U);
-  EXPECT_EQ(resolves[0].destination.url, channels.at("a").url);
+  EXPECT_EQ(resolves[0].destination.url, catalog.channels.at("a").url);
   EXPECT_EQ(resolves[1].destination.url, "http://elsewhere/");
   EXPECT_NE(resolves[0].repeat, resolves[1].repeat) << "unique over (cause, step, repeat, channel)";
+}
+
+ContactMethod mail_of(const std::string& key) {
+  ContactMethod contact;
+  contact.id = test::an_id<ContactMethodId>(fnv1a64(key));
+  contact.key = key;
+  contact.to = key + "@example.org";
+  return contact;
+}
+
+/// Ann with the contact methods "mail", "work" and "sms".
+UserSpec ann() {
+  UserSpec user;
+  user.key = "ann";
+  user.contacts = {mail_of("mail"), mail_of("work"), mail_of("sms")};
+  return user;
+}
+
+NotifyPlan told(const UserSpec& user, Urgency urgency = Urgency::kHigh) {
+  IncidentRow incident = incident_with({});
+  incident.urgency = urgency;
+  Catalog catalog;
+  catalog.users[user.key] = user;
+  StepTaken step;
+  step.targets = {{"", "ann"}};
+  return plan_triggers(incident, step, catalog, nullptr, kT);
+}
+
+std::vector<std::pair<std::string, Duration>> moments(const NotifyPlan& plan) {
+  std::vector<std::pair<std::string, Duration>> out;
+  for (const OutboxRow& row : plan.rows) out.emplace_back(row.channel, row.due - kT);
+  return out;
+}
+
+using Moments = std::vector<std::pair<std::string, Duration>>;
+
+TEST(NotifyPlan, ReachesAUserWithoutRulesByOneContactAfterTheOther) {
+  const NotifyPlan plan = told(ann());
+  EXPECT_EQ(moments(plan), (Moments{{"ann/mail", 0s}, {"ann/work", 5min}, {"ann/sms", 10min}}));
+  ASSERT_EQ(plan.rows.size(), 3U);
+  EXPECT_TRUE(plan.rows[0].more_contacts);
+  EXPECT_TRUE(plan.rows[1].more_contacts);
+  EXPECT_FALSE(plan.rows[2].more_contacts) << "nobody comes after the last one";
+  EXPECT_EQ(plan.rows[1].user, "ann");
+  EXPECT_EQ(plan.rows[1].destination.to, "work@example.org");
+  EXPECT_EQ(plan.rows[1].created, kT);
+  EXPECT_EQ(plan.first_user, "ann");
+  EXPECT_EQ(plan.notified.size(), 3U) << "each of them hears the end";
+}
+
+TEST(NotifyPlan, FollowsTheRulesThatFitTheUrgencySoonestFirst) {
+  UserSpec user = ann();
+  user.rules = {{{}, "sms", 10min, Urgency::kHigh},
+                {{}, "mail", 2min, std::nullopt},
+                {{}, "work", 0s, Urgency::kLow},
+                {{}, "mail", 30min, std::nullopt}};
+  const NotifyPlan high = told(user);
+  EXPECT_EQ(moments(high), (Moments{{"ann/mail", 2min}, {"ann/sms", 10min}}))
+      << "one intent per destination, the sooner one";
+  EXPECT_TRUE(high.rows.at(0).more_contacts);
+  EXPECT_FALSE(high.rows.at(1).more_contacts);
+  EXPECT_EQ(moments(told(user, Urgency::kLow)), (Moments{{"ann/work", 0s}, {"ann/mail", 2min}}));
+}
+
+TEST(NotifyPlan, SaysWhyAUserIsNotReached) {
+  UserSpec user = ann();
+  user.disabled = true;
+  EXPECT_TRUE(told(user).rows.empty());
+  EXPECT_EQ(told(user).unreached, std::vector<std::string>{"user 'ann' is disabled"});
+  user = ann();
+  user.contacts.clear();
+  EXPECT_EQ(told(user).unreached, std::vector<std::string>{"user 'ann' has no contact method"});
+  user = ann();
+  user.rules = {{{}, "mail", 0s, Urgency::kHigh}};
+  EXPECT_TRUE(told(user, Urgency::kLow).rows.empty());
+  EXPECT_EQ(told(user, Urgency::kLow).unreached.size(), 1U);
+  user.key = "bob";
+  EXPECT_EQ(told(user).unreached, std::vector<std::string>{"user 'ann' no longer exists"});
 }
 
 }  // namespace
