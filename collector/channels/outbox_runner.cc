@@ -24,6 +24,9 @@ std::string destination_name(const ChannelSpec& spec) {
   return fmt::format("{}|{}", static_cast<int>(spec.type), spec.url);
 }
 
+/// From when on it is late: a contact method's moment may lie hours after the step.
+WallTime wanted_at(const OutboxRow& row) { return std::max(row.created, row.due); }
+
 }  // namespace
 
 Duration outbox_backoff(std::uint32_t attempts, Rng& rng) {
@@ -218,7 +221,7 @@ void OutboxRunner::on_result(const NotificationId& id, const SendResult& result)
     case SendResult::Kind::kAccepted: {
       destination.breaker.on_answer();
       ++stats_.sent;
-      const Duration lag = std::max(now.wall - send->item.row.created, Duration{0});
+      const Duration lag = std::max(now.wall - wanted_at(send->item.row), Duration{0});
       stats_.lag_us_last = static_cast<std::uint64_t>(lag.count());
       stats_.lag_us_max = std::max(stats_.lag_us_max, stats_.lag_us_last);
       log::info("notification sent", {{"notification", id},
@@ -239,7 +242,7 @@ void OutboxRunner::on_result(const NotificationId& id, const SendResult& result)
       break;
     case SendResult::Kind::kTransient: {
       destination.breaker.on_failure(now.mono);
-      if (now.wall - send->item.row.created >= kGiveUpAfter) {
+      if (now.wall - wanted_at(send->item.row) >= kGiveUpAfter) {
         ++stats_.dead;
         log::error("notification given up", {{"notification", id},
                                              {"channel", send->item.row.channel},

@@ -8,7 +8,7 @@
 //      message while it is under way. A claimed message whose turn does not come in time is let go
 //      unsent: its claim lapses and it is claimed again.
 //  OR3 Transient failures are tried again after 5 s, 15 s, 45 s, 2 min, then every 5 min, each
-//      +-20 %; a longer Retry-After wins, up to 10 min. After kGiveUpAfter since its creation a
+//      +-20 %; a longer Retry-After wins, up to 10 min. kGiveUpAfter after its due moment a
 //      message is dead. A permanent refusal is dead at once.
 //  OR4 A destination that failed five times in a row is left alone for a while (CircuitBreaker).
 //      This stands outside the tries: a held message is recorded as "held" and comes back.
@@ -42,7 +42,7 @@ struct OutboxStats {
   std::uint64_t lapsed = 0;  ///< Let go unsent: OR2.
   std::uint64_t store_errors = 0;
   std::uint64_t in_flight = 0;
-  std::uint64_t lag_us_last = 0;  ///< Creation to acceptance of the last message sent.
+  std::uint64_t lag_us_last = 0;  ///< Due moment to acceptance of the last message sent.
   std::uint64_t lag_us_max = 0;
 };
 

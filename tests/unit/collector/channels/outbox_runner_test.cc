@@ -224,6 +224,18 @@ TEST_F(OutboxRunnerTest, ADayOfFailuresEndsIt) {
   EXPECT_TRUE(channel.open.empty());
 }
 
+TEST_F(OutboxRunnerTest, TheDayBeginsWhenTheMessageIsDue) {
+  OutboxRow late = row(1);
+  late.due = late.created + OutboxRunner::kGiveUpAfter;
+  add(late);
+  EXPECT_TRUE(channel.log.empty()) << "its moment has not come";
+  advance(OutboxRunner::kGiveUpAfter);
+  ASSERT_EQ(channel.log.size(), 1U);
+  finish(Kind::kTransient);
+  EXPECT_EQ(runner->stats().dead, 0U) << "one failure is not a day of them";
+  EXPECT_EQ(runner->stats().retried, 1U);
+}
+
 TEST_F(OutboxRunnerTest, AChannelOfAnUnknownTypeIsDeadAndSaysWhy) {
   OutboxRow r = row(1);
   r.destination.type = ChannelType::kEmail;
