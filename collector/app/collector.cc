@@ -11,6 +11,7 @@
 #include "collector/app/monitors_file.h"
 #include "collector/app/query_thread.h"
 #include "collector/app/state_dir.h"
+#include "collector/channels/email.h"
 #include "collector/channels/outbox_runner.h"
 #include "collector/channels/store_alarm.h"
 #include "collector/channels/webhook.h"
@@ -78,6 +79,7 @@ struct Collector::Impl {
   Started<void> open_heart();
   Started<void> apply_monitors();
   Started<void> open_ingest();
+  Started<void> open_mail();
   Started<void> open_outbox();
   Started<void> open_queries();
   Started<void> open_http();
@@ -104,6 +106,8 @@ struct Collector::Impl {
   std::unique_ptr<StoreOutbox> outbox;
   std::unique_ptr<io::HttpClient> client;
   std::unique_ptr<WebhookChannel> webhook;
+  std::unique_ptr<io::SmtpClient> mailer;
+  std::unique_ptr<EmailChannel> email;
   std::unique_ptr<OutboxRunner> runner;
   std::unique_ptr<StoreAlarm> alarm;  ///< None without a fallback_channel.
   WatchedClock ingest_clock{"zmq"};
@@ -199,6 +203,28 @@ Started<void> Collector::Impl::open_ingest() {
   return {};
 }
 
+Started<void> Collector::Impl::open_mail() {
+  EmailChannel::Options mail;
+  mail.secrets_dir = config.secrets_dir;
+  if (config.smtp) {
+    io::SmtpClient::Options options;
+    options.egress = config.egress;
+    options.host = config.smtp->host;
+    options.port = config.smtp->port;
+    options.tls = config.smtp->tls;
+    options.ca_file = config.smtp->ca_file;
+    options.hello = hostname();
+    auto opened = io::SmtpClient::open(loop, std::move(options));
+    if (!opened) return tl::unexpected(start_error_at(config, "smtp", opened.error()));
+    mailer = *std::move(opened);
+    mail.from = config.smtp->from;
+    mail.username = config.smtp->username;
+    mail.password_file = config.smtp->password_file;
+  }
+  email = std::make_unique<EmailChannel>(loop, mailer.get(), std::move(mail));
+  return {};
+}
+
 Started<void> Collector::Impl::open_outbox() {
   outbox = std::make_unique<StoreOutbox>(heart->store(), loop);
   io::HttpClient::Options options;
@@ -212,8 +238,11 @@ Started<void> Collector::Impl::open_outbox() {
   webhook_options.source =
       config.public_url.empty() ? fmt::format("tocsin://{}", hostname()) : config.public_url;
   webhook = std::make_unique<WebhookChannel>(loop, *client, webhook_options);
+  if (auto mail = open_mail(); !mail) return mail;
   runner = std::make_unique<OutboxRunner>(
-      loop, rng, *outbox, std::map<ChannelType, Channel*>{{ChannelType::kWebhook, webhook.get()}});
+      loop, rng, *outbox,
+      std::map<ChannelType, Channel*>{{ChannelType::kWebhook, webhook.get()},
+                                      {ChannelType::kEmail, email.get()}});
   runner->wake();
   if (config.fallback_channel.url.empty()) return {};
   alarm = std::make_unique<StoreAlarm>(

@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <filesystem>
 
@@ -95,6 +96,73 @@ void read_fallback(codec::MapReader& top, CollectorConfig& config,
   channel.set("key", codec::Node::string("fallback"));
   channel.set("type", codec::Node::string("webhook"));
   config.fallback_channel = read_channel(channel, "fallback_channel", errors);
+}
+
+bool is_host(std::string_view text) {
+  constexpr std::string_view kMarks = ".-_:";
+  return !text.empty() && text.size() <= 253 && std::all_of(text.begin(), text.end(), [&](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           kMarks.find(c) != std::string_view::npos;
+  });
+}
+
+void read_smtp_password(codec::MapReader& smtp, SmtpConfig& out, std::vector<FieldError>& errors) {
+  const codec::Node* node = smtp.child("password");
+  if (node == nullptr) {
+    if (!out.username.empty()) smtp.error("username", "expected password: {file: NAME} beside it");
+    return;
+  }
+  if (node->kind != codec::Node::Kind::kMap) {
+    return smtp.error("password", "expected {file: NAME}: secrets are never written here");
+  }
+  codec::MapReader reader(*node, smtp.path_of("password"), errors);
+  reader.text("file", out.password_file);
+  if (out.password_file.empty() || out.password_file.front() == '.' ||
+      out.password_file.find('/') != std::string::npos) {
+    reader.error("file", "expected the name of a file in secrets_dir, without slashes");
+  }
+  reader.finish();
+  if (out.username.empty()) smtp.error("password", "expected username beside it");
+}
+
+void read_smtp(codec::MapReader& top, CollectorConfig& config, std::vector<FieldError>& errors) {
+  const codec::Node* node = top.child("smtp");
+  if (node == nullptr) return;
+  SmtpConfig out;
+  codec::MapReader reader(*node, "smtp", errors);
+  if (node->kind != codec::Node::Kind::kMap) return;
+  reader.text("host", out.host);
+  if (!is_host(out.host)) reader.error("host", "expected a host name or an address");
+  std::string tls = "required";
+  reader.text("tls", tls);
+  if (tls == "required") {
+    out.tls = io::SmtpTls::kRequired;
+  } else if (tls == "opportunistic") {
+    out.tls = io::SmtpTls::kOpportunistic;
+  } else if (tls == "off") {
+    out.tls = io::SmtpTls::kOff;
+  } else if (tls == "implicit") {
+    out.tls = io::SmtpTls::kImplicit;
+    out.port = 465;
+  } else {
+    reader.error("tls", "expected required, opportunistic, off or implicit");
+  }
+  int port = out.port;
+  reader.integer("port", 1, 65535, port);
+  out.port = static_cast<std::uint16_t>(port);
+  reader.text("username", out.username);
+  read_smtp_password(reader, out, errors);
+  const bool verified = out.tls == io::SmtpTls::kRequired || out.tls == io::SmtpTls::kImplicit;
+  if (!out.username.empty() && !verified) {
+    reader.error("username", "a password is only sent over verified TLS: tls required or implicit");
+  }
+  reader.text("from", out.from);
+  if (!is_mail_address(out.from)) {
+    reader.error("from", "expected one e-mail address: local@domain");
+  }
+  reader.text("ca_file", out.ca_file);
+  reader.finish();
+  config.smtp = std::move(out);
 }
 
 /// `log: info`, or a map with level and format.
@@ -195,6 +263,7 @@ tl::expected<CollectorConfig, std::vector<std::string>> read_collector_config(
     top.error("public_url", "expected a URL that begins with http:// or https://");
   }
   read_egress(top, config, errors);
+  read_smtp(top, config, errors);
   read_log(top, config, errors);
   if (const codec::Node* node = top.child("store")) {
     codec::MapReader store(*node, "store", errors);
@@ -224,7 +293,9 @@ tl::expected<CollectorConfig, std::vector<std::string>> read_collector_config(
   }
 
   const std::filesystem::path base = std::filesystem::path(file).parent_path();
-  for (std::string* path : {&config.state_dir, &config.secrets_dir, &config.monitors_file}) {
+  std::string none;
+  for (std::string* path : {&config.state_dir, &config.secrets_dir, &config.monitors_file,
+                            config.smtp ? &config.smtp->ca_file : &none}) {
     if (!path->empty() && std::filesystem::path(*path).is_relative() && !base.empty()) {
       *path = (base / *path).lexically_normal().string();
     }

@@ -8,6 +8,7 @@
 #include "collector/core/catalog.h"
 #include "common/base/expected.h"
 #include "common/codec/node.h"
+#include "common/io/smtp_client.h"
 #include "common/model/egress.h"
 
 #include <cstdint>
@@ -35,6 +36,19 @@ Expected<ListenAddress> parse_listen_address(std::string_view text);
 
 enum class StoreType : std::uint8_t { kSqlite, kMemory };
 
+/// The mail server that channels of type email use.
+struct SmtpConfig {
+  std::string host;
+  std::uint16_t port = 587;  ///< The default of `tls: implicit` is 465.
+  io::SmtpTls tls = io::SmtpTls::kRequired;
+  std::string username;       ///< Empty: no AUTH.
+  std::string password_file;  ///< Name below secrets_dir.
+  std::string from;           ///< Sender of every mail.
+  std::string ca_file;        ///< Empty: the system's roots.
+
+  friend bool operator==(const SmtpConfig&, const SmtpConfig&) = default;
+};
+
 struct CollectorConfig {
   ListenAddress listen{"127.0.0.1", 7400};  ///< API, status pages, metrics.
   std::string agents = "tcp://*:7401";      ///< ZeroMQ endpoint; `*` also as port (tests).
@@ -43,8 +57,9 @@ struct CollectorConfig {
   std::string secrets_dir = "/etc/tocsin/secrets";
   std::string monitors_file;  ///< Empty: none.
   std::string public_url;     ///< How people reach us, without a slash at the end; may be empty.
-  /// Where webhooks may go. The default lets them go anywhere but to a cloud's metadata service:
-  /// destinations are written by the same person as this file.
+  std::optional<SmtpConfig> smtp;  ///< None: e-mail cannot be sent.
+  /// Where webhooks and the mail server may be. The default lets them go anywhere but to a cloud's
+  /// metadata service: destinations are written by the same person as this file.
   EgressPolicy egress = *EgressPolicy::parse("private", {"0.0.0.0/0", "::/0"}, {});
   /// Told by webhook when the store cannot be written; none: an empty url.
   ChannelSpec fallback_channel;

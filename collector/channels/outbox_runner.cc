@@ -21,7 +21,7 @@ constexpr Duration kMargin = std::chrono::seconds{1};
 
 /// What shares a breaker and a lane: where a message goes, not which channel says so.
 std::string destination_name(const ChannelSpec& spec) {
-  return fmt::format("{}|{}", static_cast<int>(spec.type), spec.url);
+  return fmt::format("{}|{}{}", static_cast<int>(spec.type), spec.url, spec.to);
 }
 
 /// From when on it is late: a contact method's moment may lie hours after the step.

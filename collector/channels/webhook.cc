@@ -1,17 +1,14 @@
 #include "collector/channels/webhook.h"
 
+#include "collector/channels/secret_file.h"
 #include "collector/channels/webhook_body.h"
 #include "collector/channels/webhook_signature.h"
 #include "common/base/strings.h"
-#include "common/io/fd.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <charconv>
 #include <utility>
 
@@ -19,7 +16,6 @@ namespace tocsin::collector {
 
 namespace {
 
-constexpr std::size_t kSecretFileBytesMax = 4096;
 constexpr std::size_t kDetailBytesMax = 256;
 
 struct HttpSendHandle final : SendHandle {
@@ -91,26 +87,6 @@ WebhookChannel::WebhookChannel(io::EventLoop& loop, io::HttpClient& client, Opti
       client_(client),
       options_(std::move(options)) {}
 
-Expected<std::string> WebhookChannel::read_secret_file(const std::string& name) const {
-  if (name.find('/') != std::string::npos || name.front() == '.') {
-    return fail(Errc::kInvalid, "secret file \"{}\": expected a plain name below {}",
-                printable(name), options_.secrets_dir);
-  }
-  const std::string path = options_.secrets_dir + "/" + name;
-  const io::Fd fd{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY)};
-  if (!fd) return fail_errno("open secret file " + path, errno);
-  std::array<char, kSecretFileBytesMax + 1> buffer;
-  std::string out;
-  while (out.size() <= kSecretFileBytesMax) {
-    const ssize_t n = ::read(fd.get(), buffer.data(), buffer.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return fail_errno("read secret file " + path, errno);
-    if (n == 0) return out;
-    out.append(buffer.data(), static_cast<std::size_t>(n));
-  }
-  return fail(Errc::kLimit, "secret file {}: more than {} bytes", path, kSecretFileBytesMax);
-}
-
 std::unique_ptr<SendHandle> WebhookChannel::send(const OutboxRow& message, const std::string& key,
                                                  Duration deadline, Done done) {
   return post(message.destination, webhook_body(message, options_.source), key, deadline,
@@ -139,7 +115,8 @@ std::unique_ptr<SendHandle> WebhookChannel::post(const ChannelSpec& destination,
                   {"webhook-id", key},
                   {"webhook-timestamp", std::to_string(seconds)}};
   if (!destination.secret_file.empty()) {
-    const Expected<std::string> text = read_secret_file(destination.secret_file);
+    const Expected<std::string> text =
+        read_secret_file(options_.secrets_dir, destination.secret_file);
     if (!text) {
       refuse(text.error());
       return handle;

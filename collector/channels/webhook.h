@@ -49,8 +49,6 @@ class WebhookChannel final : public Channel {
                                    const std::string& key, Duration deadline, Done done);
 
  private:
-  Expected<std::string> read_secret_file(const std::string& name) const;
-
   io::EventLoop& loop_;
   io::HttpClient& client_;
   Options options_;

@@ -1,21 +1,18 @@
 #include "common/io/http_client.h"
 
 #include "common/base/check.h"
-#include "common/base/ip_address.h"
 #include "common/base/strings.h"
 #include "common/codec/url.h"
+#include "common/io/curl_guard.h"
 #include "common/io/fd.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 #include <curl/curl.h>
-#include <netinet/in.h>
 #include <optional>
 #include <string_view>
-#include <sys/socket.h>
 #include <unordered_map>
 #include <utility>
 
@@ -27,36 +24,11 @@ namespace {
 constexpr long kConnectionAgeSecondsMax = 30;
 constexpr long kIdleConnectionsMax = 64;
 
-IpAddress address_of(const curl_sockaddr& address) {
-  if (address.family == AF_INET6) {
-    sockaddr_in6 sin{};
-    std::memcpy(&sin, &address.addr, sizeof sin);
-    std::array<std::uint8_t, 16> bytes{};
-    std::memcpy(bytes.data(), &sin.sin6_addr, bytes.size());
-    return IpAddress::v6(bytes);
-  }
-  sockaddr_in sin{};
-  std::memcpy(&sin, &address.addr, sizeof sin);
-  std::array<std::uint8_t, 4> bytes{};
-  std::memcpy(bytes.data(), &sin.sin_addr, bytes.size());
-  return IpAddress::v4(bytes);
-}
-
 bool is_header_safe(std::string_view text) {
   return std::none_of(text.begin(), text.end(), [](char c) {
     const auto u = static_cast<unsigned char>(c);
     return u < 0x20 || u == 0x7f;
   });
-}
-
-long milliseconds(Duration d) {
-  return static_cast<long>(std::max<std::int64_t>(d.count() / 1000, 1));
-}
-
-/// libcurl wants this once per process, before any thread uses it.
-bool curl_ready() {
-  static const bool ready = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
-  return ready;
 }
 
 }  // namespace
@@ -170,15 +142,13 @@ int HttpClient::Impl::on_timer(CURLM*, long ms, void* self) {
 
 curl_socket_t HttpClient::Impl::on_open(void* transfer, curlsocktype, curl_sockaddr* address) {
   Transfer& t = *static_cast<Transfer*>(transfer);
-  const IpAddress ip = address_of(*address);
-  // Asked here, with the address that is connected to: what a name meant earlier does not count.
-  if (auto allowed = t.client.options.egress.allows(ip); !allowed) {
-    t.denied = Error{Errc::kDenied, allowed.error().text};
+  auto fd = open_allowed_socket(t.client.options.egress, address->family, address->socktype,
+                                address->protocol, address->addr, t.answer.remote);
+  if (!fd) {
+    t.denied = fd.error();
     return CURL_SOCKET_BAD;
   }
-  t.answer.remote = ip.str();
-  return ::socket(address->family, address->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK,
-                  address->protocol);
+  return *fd;
 }
 
 int HttpClient::Impl::on_close(void* self, curl_socket_t fd) {
@@ -231,8 +201,8 @@ Expected<void> HttpClient::Impl::begin(Transfer& t) {
   set(CURLOPT_PROXY, "");  // The egress policy is asked about the address: there is no proxy.
   set(CURLOPT_NOSIGNAL, 1L);
   set(CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
-  set(CURLOPT_CONNECTTIMEOUT_MS, milliseconds(t.call.connect_timeout));
-  set(CURLOPT_TIMEOUT_MS, milliseconds(t.call.timeout));
+  set(CURLOPT_CONNECTTIMEOUT_MS, curl_milliseconds(t.call.connect_timeout));
+  set(CURLOPT_TIMEOUT_MS, curl_milliseconds(t.call.timeout));
   set(CURLOPT_MAXAGE_CONN, kConnectionAgeSecondsMax);
   set(CURLOPT_USERAGENT, options.user_agent.c_str());
   if (!options.ca_file.empty()) {

@@ -36,6 +36,47 @@ TEST(CollectorConfig, AnEmptyFileGivesTheDefaults) {
   EXPECT_EQ(config->store, StoreType::kSqlite);
 }
 
+TEST(CollectorConfig, ReadsTheMailServer) {
+  const auto config = read(R"(
+smtp:
+  host: smtp.example.com
+  tls: implicit
+  username: pager
+  password: {file: smtp}
+  from: tocsin@example.com
+  ca_file: ca.pem
+)");
+  ASSERT_TRUE(config) << config.error().front();
+  ASSERT_TRUE(config->smtp);
+  EXPECT_EQ(*config->smtp, (SmtpConfig{.host = "smtp.example.com",
+                                       .port = 465,
+                                       .tls = io::SmtpTls::kImplicit,
+                                       .username = "pager",
+                                       .password_file = "smtp",
+                                       .from = "tocsin@example.com",
+                                       .ca_file = "/etc/ca.pem"}));
+  EXPECT_EQ(read("smtp: {host: m, from: a@b}")->smtp->port, 587);
+  EXPECT_EQ(read("smtp: {host: m, from: a@b}")->smtp->tls, io::SmtpTls::kRequired);
+  EXPECT_FALSE(read("")->smtp);
+}
+
+TEST(CollectorConfig, AWrongMailServerIsNamedWithItsPlace) {
+  const auto starts = [](const std::string& text, const std::string& start) {
+    const std::string error = only_error(read(text));
+    EXPECT_TRUE(error.starts_with(start)) << error;
+  };
+  starts("smtp: {host: 'a b', from: a@b}", "/etc/c.yaml:1:14: smtp.host: expected a host name");
+  starts("smtp: {host: m, from: '<a@b>'}", "/etc/c.yaml:1:23: smtp.from: expected one e-mail");
+  starts("smtp: {host: m, from: a@b, tls: yes}", "/etc/c.yaml:1:33: smtp.tls: expected required");
+  starts("smtp: {host: m, from: a@b, username: u}",
+         "/etc/c.yaml:1:38: smtp.username: expected pass");
+  starts("smtp: {host: m, from: a@b, username: u, password: s3cret}",
+         "/etc/c.yaml:1:51: smtp.password: expected {file: NAME}");
+  starts("smtp: {host: m, from: a@b, tls: 'off', username: u, password: {file: x}}",
+         "/etc/c.yaml:1:50: smtp.username: a password is only sent over verified TLS");
+  starts("smtp: {host: m, from: a@b, hots: x}", "/etc/c.yaml:1:34: smtp.hots: unknown key");
+}
+
 TEST(CollectorConfig, ReadsEveryKey) {
   const auto config = read(R"(
 listen: "[::1]:8400"
