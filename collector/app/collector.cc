@@ -14,6 +14,7 @@
 #include "collector/channels/email.h"
 #include "collector/channels/outbox_runner.h"
 #include "collector/channels/store_alarm.h"
+#include "collector/channels/trouble_reporter.h"
 #include "collector/channels/webhook.h"
 #include "collector/engine/store_outbox.h"
 #include "collector/ingest/ingest.h"
@@ -108,6 +109,7 @@ struct Collector::Impl {
   std::unique_ptr<WebhookChannel> webhook;
   std::unique_ptr<io::SmtpClient> mailer;
   std::unique_ptr<EmailChannel> email;
+  std::unique_ptr<TroubleReporter> troubles;
   std::unique_ptr<OutboxRunner> runner;
   std::unique_ptr<StoreAlarm> alarm;  ///< None without a fallback_channel.
   WatchedClock ingest_clock{"zmq"};
@@ -243,6 +245,10 @@ Started<void> Collector::Impl::open_outbox() {
       loop, rng, *outbox,
       std::map<ChannelType, Channel*>{{ChannelType::kWebhook, webhook.get()},
                                       {ChannelType::kEmail, email.get()}});
+  troubles = std::make_unique<TroubleReporter>(loop, heart->engine());
+  runner->on_outcome([this](const OutboxRow& row, DeliveryOutcome outcome, const std::string& why) {
+    troubles->on_outcome(row, outcome, why);
+  });
   runner->wake();
   if (config.fallback_channel.url.empty()) return {};
   alarm = std::make_unique<StoreAlarm>(

@@ -217,8 +217,10 @@ void OutboxRunner::on_result(const NotificationId& id, const SendResult& result)
   const Now now = loop_.now();
   destination.used = now.mono;
 
+  DeliveryOutcome outcome = DeliveryOutcome::kRetry;
   switch (result.kind) {
     case SendResult::Kind::kAccepted: {
+      outcome = DeliveryOutcome::kSent;
       destination.breaker.on_answer();
       ++stats_.sent;
       const Duration lag = std::max(now.wall - wanted_at(send->item.row), Duration{0});
@@ -233,6 +235,7 @@ void OutboxRunner::on_result(const NotificationId& id, const SendResult& result)
       break;
     }
     case SendResult::Kind::kPermanent:
+      outcome = DeliveryOutcome::kDead;
       destination.breaker.on_answer();
       ++stats_.dead;
       log::error(
@@ -243,6 +246,7 @@ void OutboxRunner::on_result(const NotificationId& id, const SendResult& result)
     case SendResult::Kind::kTransient: {
       destination.breaker.on_failure(now.mono);
       if (now.wall - wanted_at(send->item.row) >= kGiveUpAfter) {
+        outcome = DeliveryOutcome::kDead;
         ++stats_.dead;
         log::error("notification given up", {{"notification", id},
                                              {"channel", send->item.row.channel},
@@ -264,6 +268,7 @@ void OutboxRunner::on_result(const NotificationId& id, const SendResult& result)
       break;
     }
   }
+  if (on_outcome_) on_outcome_(send->item.row, outcome, result.detail);
   advance(name);
   // The store may know of more than we had room for, and of resolves that waited for this one.
   wake();

@@ -25,6 +25,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -68,6 +69,12 @@ class OutboxRunner {
   OutboxRunner(const OutboxRunner&) = delete;
   OutboxRunner& operator=(const OutboxRunner&) = delete;
 
+  /// How a send ended; called for each, on the loop.
+  using OnOutcome =
+      std::function<void(const OutboxRow& row, DeliveryOutcome outcome, const std::string& why)>;
+
+  void on_outcome(OnOutcome callback) { on_outcome_ = std::move(callback); }
+
   /// Looks for work now: at start, and when the engine says WakeOutbox.
   void wake();
 
@@ -106,6 +113,7 @@ class OutboxRunner {
   std::map<ChannelType, Channel*> channels_;
   std::map<std::string, Destination> destinations_;
   std::map<NotificationId, std::unique_ptr<Send>> in_flight_;
+  OnOutcome on_outcome_;
   OutboxStats stats_;
   std::size_t waiting_ = 0;
   std::size_t recording_ = 0;
