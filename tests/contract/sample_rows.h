@@ -182,7 +182,7 @@ inline IncidentRow incident(std::uint8_t n = 1) {
   i.timeline_seq = 9;
   i.policy = policy();
   i.used_links = {id<NotificationId>(7)};
-  i.notified = {channel(), channel("second")};
+  i.notified = {channel(), channel("second"), channel("ann/mail")};
   return i;
 }
 
@@ -197,7 +197,7 @@ inline OutboxRow outbox(std::uint8_t n, NotificationKind kind = NotificationKind
   o.channel = "ops-hook";
   o.user = "ann";
   o.more_contacts = true;
-  o.destination = channel();
+  o.destination = channel("ann/mail");  // Of a contact method.
   o.content = {.incident_number = 42,
                .incident_kind = IncidentKind::kImpaired,
                .title = "Shop is down",

@@ -66,10 +66,11 @@ class Agent:
 
 class World:
     def __init__(self, build: Path, monitors=None, regions=("eu-west", "us-east"), log="info",
-                 fallback=False):
+                 fallback=False, extra=""):
         self.build = Path(build)
         self.regions = list(regions)
         self.log = log
+        self.extra = extra  # More lines of collector.yaml.
         self.fallback = fallback  # The receiver is told as well when the store cannot be written.
         self.dir = Path(tempfile.mkdtemp(prefix="tocsin-"))
         self.background = Background()
@@ -125,7 +126,7 @@ class World:
         (secrets / SECRET_NAME).write_text(SECRET + "\n")
         (secrets / SECRET_NAME).chmod(0o600)
         self.write_monitors()
-        extra = (f"fallback_channel: {{url: \"{self.receiver.url}\", secret: {{file: {SECRET_NAME}}}}}\n"
+        extra = self.extra + (f"fallback_channel: {{url: \"{self.receiver.url}\", secret: {{file: {SECRET_NAME}}}}}\n"
                  if self.fallback else "")
         self.collector_config.write_text(configs.collector_yaml(
             self.api_port, self.agents_port, str(self.dir / "collector"), str(secrets),
