@@ -281,6 +281,18 @@ int Oracle::regions_fresh(const collector::MonitorView& view, WallTime now) cons
   return static_cast<int>(regions.size());
 }
 
+bool Oracle::began_anew(const collector::MonitorView& view, WallTime now) const {
+  const ProbeSpec& spec = view.entry.spec.probe;
+  const Duration fresh = spec.interval + retry_budget(spec) + 15s;
+  for (const auto& [id, series] : world_.collector.store.state().series) {
+    if (series.monitor == view.entry.spec.id && series.to == WallTime::never() &&
+        series.from > now - fresh) {
+      return true;
+    }
+  }
+  return false;
+}
+
 void Oracle::sample() {
   collector::Engine* engine = world_.collector.engine();
   if (engine == nullptr) return;
@@ -291,7 +303,9 @@ void Oracle::sample() {
     const bool green = m.state.status == collector::MonitorStatus::kUp ||
                        m.state.status == collector::MonitorStatus::kDegraded;
     const int n = static_cast<int>(m.votes.size() + m.abstentions.size());
-    if (green && n > 0 && !settling() && m.state.since < now - 1min) {
+    // With a new schedule the votes are empty and the status stays until the electorate decides or
+    // freshness runs out (DEC-13).
+    if (green && n > 0 && !settling() && !began_anew(m, now) && m.state.since < now - 1min) {
       const int needed = std::min(n - (n / 2 + 1) + 1, n / 2 + 1);
       const int fresh = regions_fresh(m, now);
       if (fresh < needed) {

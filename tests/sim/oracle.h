@@ -43,6 +43,8 @@ class Oracle {
   void check_quorum(const MonitorId& monitor, WallTime now, const std::string& what,
                     const std::string& because);
   int regions_possibly_down(const MonitorId& monitor, WallTime now) const;
+  /// Its schedule is younger than a vote may be old.
+  bool began_anew(const collector::MonitorView& view, WallTime now) const;
   int regions_fresh(const collector::MonitorView& view, WallTime now) const;
 
   World& world_;
