@@ -55,17 +55,31 @@ void Api::add(Router& router, HttpMethod method, std::string pattern, Action act
                if (const auto why = authorize(*principal, action, {collection, {}})) {
                  return refuse(problem(403, *why), {});
                }
+               if (principal->token) touch(*principal->token, *view, now.wall);
                run(Call{request, values, *std::move(principal), std::move(view),
                         std::make_shared<io::HttpResponder>(std::move(responder))});
              });
 }
 
-void Api::command(const Call& call, Event event, Ok ok) {
+void Api::touch(const TokenId& token, const EngineView& view, WallTime now) {
+  constexpr Duration kEvery = std::chrono::hours{1};
+  const auto told = touched_.find(token);
+  if (told != touched_.end() && now - told->second < kEvery) return;
+  for (const auto& [digest, row] : view.auth->tokens) {
+    if (row.id == token && row.last_used && now - *row.last_used < kEvery) return;
+  }
+  if (touched_.size() > view.auth->tokens.size()) touched_.clear();
+  // The engine may be busy: then another request tells it.
+  if (ports_.engine.push({TouchTokens{{token}}, {}})) touched_[token] = now;
+}
+
+void Api::command(const Call& call, Event event, Ok ok, std::string strip) {
   const bool creating = call.request.method == HttpMethod::kPost;
   EngineInput input{
-      std::move(event), [this, call, creating, ok = std::move(ok)](Reply reply) {
-        ports_.loop.post([this, call, creating, ok, reply = std::move(reply)] {
-          auto refused = refusal(reply, creating);
+      std::move(event),
+      [this, call, creating, ok = std::move(ok), strip = std::move(strip)](Reply reply) {
+        ports_.loop.post([this, call, creating, ok, strip, reply = std::move(reply)] {
+          auto refused = refusal(reply, creating, strip);
           call.answer(refused ? *std::move(refused) : ok(reply, *ports_.views.view()));
         });
       }};
@@ -74,11 +88,11 @@ void Api::command(const Call& call, Event event, Ok ok) {
 }
 
 void Api::read(const Call& call, Read read) {
-  const bool taken =
-      ports_.query.try_read([this, call, read = std::move(read)](StoreReader& reader) {
+  const bool taken = ports_.query.try_read(
+      [&loop = ports_.loop, call, read = std::move(read)](StoreReader& reader) {
         auto response = std::make_shared<HttpResponse>(read(reader));
         // The loop answers; the thread `query` only reads.
-        ports_.loop.post([call, response] { call.answer(std::move(*response)); });
+        loop.post([call, response] { call.answer(std::move(*response)); });
       });
   if (!taken)
     call.answer(problem(503, "history cannot be read now: too many ask, or nothing is kept"));

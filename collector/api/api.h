@@ -1,7 +1,7 @@
 #pragma once
 // Question answered here: what can be read and done under /api/v1?
 //
-// The admin API (docs/api.md, docs/openapi.yaml). Every request is authenticated and authorized
+// The admin API (docs/api.md). Every request is authenticated and authorized
 // (authorize.h) before its body is looked at. Reads of the present come from the newest view, reads
 // of history from the store by way of the thread `query`; every change is a command to the engine
 // and is answered after its commit, so an answer of 2xx is durable and the next read shows it.
@@ -27,6 +27,7 @@
 #include "common/io/event_loop.h"
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -96,7 +97,8 @@ class Api {
   void add_reports(Router& router);
   void add_events(Router& router);
 
-  void command(const Call& call, Event event, Ok ok);
+  /// `strip`: what is taken from the front of the paths of errors.
+  void command(const Call& call, Event event, Ok ok, std::string strip = {});
   void read(const Call& call, Read read);
   /// The edit of one object, from a body that is its form.
   void put_object(const Call& call, ObjectKind kind, const codec::Node& body,
@@ -105,6 +107,10 @@ class Api {
 
   Ports ports_;
   EventFeed feed_{ports_.loop, ports_.views, ports_.query};
+  /// TokenRow::last_used, to the hour.
+  void touch(const TokenId& token, const EngineView& view, WallTime now);
+
+  std::map<TokenId, WallTime> touched_;  ///< Told to the engine; no more than there are tokens.
   RateLimiter rate_{kRate};
   RateLimiter strangers_{kStrangers};
 };

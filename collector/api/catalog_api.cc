@@ -213,17 +213,12 @@ void Api::put_object(const Call& call, ObjectKind kind, const Node& body,
   const bool creating = call.request.method == HttpMethod::kPost;
   ApplyCatalog event{*std::move(edit), call.principal.actor};
   if (creating) event.once = *std::move(once);
-  EngineInput input{
-      std::move(event), [this, call, kind, key, prefix, status, creating](Reply reply) {
-        ports_.loop.post(
-            [this, call, kind, key, prefix, status, creating, reply = std::move(reply)] {
-              auto refused = refusal(reply, creating, prefix);
-              call.answer(refused ? *std::move(refused)
-                                  : object_of(status, *ports_.views.view(), kind, key));
-            });
-      }};
-  if (ports_.engine.push(std::move(input))) return;
-  call.answer(problem(503, "the collector is too busy or stopping"));
+  command(
+      call, std::move(event),
+      [kind, key, status](const Reply&, const EngineView& view) {
+        return object_of(status, view, kind, key);
+      },
+      prefix);
 }
 
 void Api::apply(const Call& call) {

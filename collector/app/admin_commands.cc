@@ -234,18 +234,7 @@ std::string format_agents(const Node& answer) {
       row.push_back(cell == nullptr || cell->text.empty() ? "-" : printable(cell->text, 64));
     }
   }
-  std::vector<std::size_t> widths(std::size(kColumns), 0);
-  for (const auto& row : rows) {
-    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
-  }
-  std::string out;
-  for (const auto& row : rows) {
-    for (std::size_t i = 0; i < row.size(); ++i) {
-      out += i + 1 < row.size() ? fmt::format("{:<{}}  ", row[i], widths[i]) : row[i];
-    }
-    out += '\n';
-  }
-  return out;
+  return align_columns(rows);
 }
 
 }  // namespace tocsin::collector

@@ -232,45 +232,20 @@ std::string plain_text(const Story& s) {
   return out;
 }
 
-std::string escape(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      case '\'':
-        out += "&#39;";
-        break;
-      default:
-        out += c;
-    }
-  }
-  return out;
-}
-
 template <std::size_t N>
 void html_row(std::string& out, const char* tag, const std::array<std::string, N>& cells) {
   out += "<tr>";
-  for (const std::string& c : cells) out += fmt::format("<{}>{}</{}>", tag, escape(c), tag);
+  for (const std::string& c : cells) out += fmt::format("<{}>{}</{}>", tag, escape_html(c), tag);
   out += "</tr>\n";
 }
 
 std::string html(const Story& s) {
   std::string out = "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>" +
-                    escape(s.title) + "</title></head>\n<body>\n<h1>" + escape(s.title) +
+                    escape_html(s.title) + "</title></head>\n<body>\n<h1>" + escape_html(s.title) +
                     "</h1>\n<table>\n";
   for (const auto& [name, value] : s.facts) {
-    out += fmt::format("<tr><th align=\"left\">{}</th><td>{}</td></tr>\n", name, escape(value));
+    out +=
+        fmt::format("<tr><th align=\"left\">{}</th><td>{}</td></tr>\n", name, escape_html(value));
   }
   out += "</table>\n";
   const auto more = [&](std::size_t n) {
@@ -289,11 +264,11 @@ std::string html(const Story& s) {
     out += "</table>\n";
     more(s.attempts_more);
   }
-  out += "<h2>What to do next</h2>\n<p>" + escape(s.next) + "</p>\n";
+  out += "<h2>What to do next</h2>\n<p>" + escape_html(s.next) + "</p>\n";
   if (!s.ack_url.empty()) {
-    out += fmt::format("<p><a href=\"{}\">Acknowledge</a></p>\n", escape(s.ack_url));
+    out += fmt::format("<p><a href=\"{}\">Acknowledge</a></p>\n", escape_html(s.ack_url));
   }
-  out += "<p><small>Why you got this: " + escape(s.why) + "</small></p>\n</body></html>\n";
+  out += "<p><small>Why you got this: " + escape_html(s.why) + "</small></p>\n</body></html>\n";
   return out;
 }
 

@@ -18,7 +18,9 @@ void TroubleReporter::on_outcome(const OutboxRow& row, DeliveryOutcome outcome,
   }
   const bool dead = outcome == DeliveryOutcome::kDead;
   // Ids grow with time: the first is the oldest.
-  if (failures_.size() >= kKnownMax) failures_.erase(failures_.begin());
+  if (failures_.size() >= kKnownMax && !failures_.contains(row.id)) {
+    failures_.erase(failures_.begin());
+  }
   const std::uint32_t failed = ++failures_[row.id];
   if (row.kind == NotificationKind::kTrigger && (dead || failed == kTellAfter)) {
     tell(
@@ -26,7 +28,9 @@ void TroubleReporter::on_outcome(const OutboxRow& row, DeliveryOutcome outcome,
   }
   if (dead) failures_.erase(row.id);
   const WallTime now = loop_.now().wall;
-  if (channels_.size() >= kKnownMax) channels_.erase(channels_.begin());
+  if (channels_.size() >= kKnownMax && !channels_.contains(row.channel)) {
+    channels_.erase(channels_.begin());
+  }
   Health& state = channels_[row.channel];
   if (!state.failing_since) state.failing_since = now;
   const bool given_up = dead && row.kind != NotificationKind::kTest;

@@ -13,6 +13,8 @@
 //      this life, and after each not ok; a life before may have left an incident open.
 //  TR3 What the engine is too busy to take is offered again every kTryEvery, oldest first; beyond
 //      kWaitingMax the newest is dropped and logged.
+//  TR4 What was not told when the process dies is not told again for a message that was given up:
+//      the other contact methods still come after their own delays, and the ladder goes on.
 
 #include "collector/ports/event_sink.h"
 #include "collector/ports/store.h"
@@ -33,7 +35,8 @@ class TroubleReporter {
   static constexpr Duration kDeadAfter = std::chrono::minutes{5};
   static constexpr Duration kTryEvery = std::chrono::milliseconds{200};
   static constexpr std::size_t kWaitingMax = 1024;
-  /// Messages and channels that are remembered; the oldest are forgotten.
+  /// Messages and channels that are remembered; beyond it the oldest message, or some channel, is
+  /// forgotten and begins anew.
   static constexpr std::size_t kKnownMax = 10'000;
 
   /// Both outlive this.

@@ -138,7 +138,7 @@ struct State {
   std::map<std::string, IncidentId> dead_channels;  ///< Their open incidents, by destination.
   std::map<EnrolmentId, EnrolmentRow> enrolments;
   AuthTables auth;
-  std::map<ReportId, ReportRow> reports;  ///< Those that are not over, and the newest that are.
+  std::map<ReportId, ReportRow> reports;  ///< All that were not deleted.
   std::map<std::string, IdempotencyRow> requests;
   std::deque<std::pair<WallTime, std::string>> request_order;  ///< Oldest first.
   std::uint64_t audit_seq = 0;

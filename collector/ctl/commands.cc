@@ -176,7 +176,6 @@ Exit apply(const CommandLine& line, ApiClient& client) {
 Exit export_all(const CommandLine& line, ApiClient& client) {
   auto exported = client.get("/export");
   if (!exported) return complain(exported.error());
-  // What the collector makes by itself needs no line in a file.
   const std::string text =
       line.json ? codec::print_json(*exported, 2) + "\n" : print_yaml(*exported);
   if (line.file.empty()) {
@@ -202,8 +201,6 @@ Exit get(const CommandLine& line, ApiClient& client) {
   do {
     auto page = client.get(
         fmt::format("/{}?limit=500{}", collection, cursor.empty() ? "" : "&cursor=" + cursor));
-    // Collections that are short do not come in pages.
-    if (!page && cursor.empty()) page = client.get("/" + collection);
     if (!page) return complain(page.error());
     const Node* list = page->find("items");
     if (list == nullptr) return complain({Errc::kInvalid, collection + " is no collection"});

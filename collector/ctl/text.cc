@@ -131,18 +131,7 @@ std::string print_table(std::string_view collection, const std::vector<Node>& it
       row.push_back(cell.empty() ? "-" : cell);
     }
   }
-  std::vector<std::size_t> widths(columns.size(), 0);
-  for (const auto& row : rows) {
-    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
-  }
-  std::string out;
-  for (const auto& row : rows) {
-    for (std::size_t i = 0; i < row.size(); ++i) {
-      out += i + 1 < row.size() ? fmt::format("{:<{}}  ", row[i], widths[i]) : row[i];
-    }
-    out += '\n';
-  }
-  return out;
+  return align_columns(rows);
 }
 
 std::string print_changes(const Node& changes) {

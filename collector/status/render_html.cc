@@ -324,31 +324,7 @@ void put_incidents(Writer& out, const PageView& page) {
 }  // namespace
 
 std::string html_text(std::string_view raw, std::size_t max_bytes) {
-  const std::string safe = printable(raw, max_bytes);
-  std::string out;
-  out.reserve(safe.size() + 16);
-  for (const char c : safe) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      case '\'':
-        out += "&#39;";
-        break;
-      default:
-        out += c;
-    }
-  }
-  return out;
+  return escape_html(printable(raw, max_bytes));
 }
 
 const std::string& html_policy() {

@@ -16,6 +16,13 @@ bool iequals(std::string_view a, std::string_view b);
 /// [a-z0-9] then [a-z0-9-], 1 to 63 characters: the keys of monitors, services, regions and so on.
 bool is_key(std::string_view s);
 
+/// For text and for quoted attribute values of HTML. The caller has made the text printable.
+std::string escape_html(std::string_view s);
+
+/// One line for each row, its cells padded to their column and two blanks apart; the last column as
+/// it is. Every row has as many cells as the first.
+std::string align_columns(const std::vector<std::vector<std::string>>& rows);
+
 /// "local@domain" that can stand in a mail header and an SMTP command without quoting: at most 254
 /// bytes of printable ASCII without spaces, quotes, brackets, commas or colons, one '@', and a
 /// domain with a label on each side of its dots (RFC 5321 4.1.2, its useful part).

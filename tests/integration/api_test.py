@@ -111,6 +111,8 @@ class Api(unittest.TestCase):
         self.assertIn("revoked", answer["detail"])
         listed = self.admin("GET", "/tokens")[1]["items"]
         self.assertFalse([t for t in listed if "secret" in t or "digest" in t])
+        until("its last use", lambda: [t for t in self.admin("GET", "/tokens")[1]["items"]
+                                       if t["id"] == client.id and t["last_used_at"]], 10)
 
     def test_an_object_is_made_changed_and_deleted_with_its_revision(self):
         status, made, headers = self.admin("POST", "/monitors", monitor("one"))
