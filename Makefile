@@ -8,6 +8,7 @@
 #   make chaos MINUTES=10          the real daemons under kills and cuts, at length
 #   make fuzz SECONDS=60 TARGET=   libFuzzer over every parser, or over one
 #   make bench                     what the built daemons cost, beside floors of the same run
+#   make deb                       Debian packages, in build/deb
 #   make fmt | tidy                clang-format 16 | clang-tidy 16
 SEEDS ?= 200
 HOURS ?= 2
@@ -15,7 +16,7 @@ MINUTES ?= 10
 SECONDS ?= 60
 TARGET ?=
 
-.PHONY: run test check-all sim chaos fuzz bench fmt tidy
+.PHONY: run test check-all sim chaos fuzz bench deb fmt tidy
 
 # The story is written in Python, which a bare machine gets here.
 run:
@@ -33,6 +34,8 @@ fuzz:
 	@tools/verb fuzz "$(SECONDS)" "$(TARGET)"
 bench:
 	@tools/verb bench
+deb:
+	@tools/verb deb
 fmt:
 	@tools/verb fmt
 tidy:

@@ -5,6 +5,7 @@ option(TOCSIN_TEST_HOOKS "Crash points and other hooks that only tests use" OFF)
 option(TOCSIN_HARDENING "Hardening flags of the packages" OFF)
 option(TOCSIN_FUZZ "Build the fuzz targets with libFuzzer (clang)" OFF)
 option(TOCSIN_TESTS "Build the tests" ON)
+option(TOCSIN_BENCH "Build the benchmarks" ON)
 set(TOCSIN_SANITIZE
     ""
     CACHE STRING "Comma separated sanitizers, e.g. address,undefined")

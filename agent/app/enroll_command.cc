@@ -7,6 +7,7 @@
 #include "common/io/event_loop.h"
 #include "common/io/file.h"
 #include "common/io/log.h"
+#include "common/io/privileges.h"
 #include "common/io/signals.h"
 
 #include <cstdio>
@@ -93,6 +94,10 @@ int enroll_agent(const CommandLine& line) {
   if (!place) {
     print_errors(place.error());
     return kExitConfiguration;
+  }
+  if (const auto became = io::become_owner_of(place->options.state_dir); !became) {
+    std::fprintf(stderr, "%s\n", became.error().text.c_str());
+    return 1;
   }
   SystemClock clock;
   io::EventLoop loop(clock);

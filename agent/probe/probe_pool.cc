@@ -4,6 +4,7 @@
 #include "agent/probe/http_probe.h"
 #include "agent/probe/probe_context.h"
 #include "agent/probe/tcp_probe.h"
+#include "common/io/build_info.h"
 
 namespace tocsin::agent {
 
@@ -23,7 +24,7 @@ std::unique_ptr<Probe> make_probe(ProbeContext& context, std::shared_ptr<const P
 }  // namespace
 
 std::string user_agent_of(const std::string& region) {
-  return fmt::format("tocsin/{} (+https://tocsin.example; {})", TOCSIN_VERSION, region);
+  return fmt::format("tocsin/{} (+https://tocsin.example; {})", io::version(), region);
 }
 
 ProbePool::ProbePool(std::unique_ptr<ProbeContext> context)

@@ -27,6 +27,7 @@
 #include "common/io/http_server.h"
 #include "common/io/log.h"
 #include "common/io/metrics.h"
+#include "common/io/privileges.h"
 #include "common/io/random.h"
 #include "common/io/sd_notify.h"
 
@@ -430,6 +431,10 @@ class NoLink final : public LinkSink {
 }  // namespace
 
 Started<codec::Node> ask_offline(const CollectorConfig& config, const codec::Node& request) {
+  const uid_t person = ::getuid();
+  if (const auto became = io::become_owner_of(config.state_dir); !became) {
+    return tl::unexpected(start_error(became.error()));
+  }
   const auto keys = load_keys(config.public_key_path(), config.secret_key_path());
   if (!keys) return tl::unexpected(StartError{Exit::kFailure, {keys.error().text}});
   WatchedClock clock("net");
@@ -450,7 +455,7 @@ Started<codec::Node> ask_offline(const CollectorConfig& config, const codec::Nod
   AdminCommands commands({(*heart)->engine(), loop, [&view] { return view; }, keys->public_key,
                           config.agents, hostname()});
   codec::Node answer;
-  commands.handle(request, fmt::format("command line uid {}", ::getuid()),
+  commands.handle(request, fmt::format("command line uid {}", person),
                   [&loop, &answer](const codec::Node& node) {
                     answer = node;
                     loop.stop();
@@ -462,6 +467,9 @@ Started<codec::Node> ask_offline(const CollectorConfig& config, const codec::Nod
 
 Started<std::vector<std::string>> initialise(const CollectorConfig& config) {
   std::vector<std::string> lines;
+  if (const auto became = io::become_owner_of(config.state_dir); !became) {
+    return tl::unexpected(start_error(became.error()));
+  }
   if (auto made = make_state_dir(config.state_dir); !made) {
     return tl::unexpected(start_error_at(config, "state_dir", made.error()));
   }

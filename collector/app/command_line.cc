@@ -36,6 +36,7 @@ const char* usage() {
          "\n"
          "  serve                 run (the default)\n"
          "  init                  make the state directory, the keys and the database\n"
+         "                        (as the owner of that directory when root runs it)\n"
          "  check-config          read the configuration and the monitors file, print every error\n"
          "  enroll --region R     print a bundle that lets one new agent in\n"
          "         [--expires 24h] [--endpoint tcp://HOST:PORT]...\n"

@@ -4,10 +4,12 @@
 #include "common/io/fd.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
+#include <cstdlib>
 
 namespace tocsin::collector {
 
@@ -16,8 +18,14 @@ Expected<std::string> read_secret_file(const std::string& secrets_dir, const std
     return fail(Errc::kInvalid, "secret file \"{}\": expected a plain name below {}",
                 printable(name), secrets_dir);
   }
-  const std::string path = secrets_dir + "/" + name;
-  const io::Fd fd{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY)};
+  std::string path = secrets_dir + "/" + name;
+  io::Fd fd;
+  if (const char* credentials = std::getenv("CREDENTIALS_DIRECTORY"); credentials != nullptr) {
+    std::string handed = fmt::format("{}/secrets_{}", credentials, name);
+    fd = io::Fd{::open(handed.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY)};
+    if (fd) path = std::move(handed);
+  }
+  if (!fd) fd = io::Fd{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY)};
   if (!fd) return fail_errno("open secret file " + path, errno);
   std::array<char, kSecretFileBytesMax + 1> buffer;
   std::string out;

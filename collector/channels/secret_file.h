@@ -10,8 +10,11 @@ namespace tocsin::collector {
 
 inline constexpr std::size_t kSecretFileBytesMax = 4096;
 
-/// Read anew for every send, so that a changed secret needs no restart. kInvalid for a name with a
-/// slash or a leading dot, kLimit for a file that is too large; the errors never quote the content.
+/// Under a service manager that hands secrets over (systemd's `LoadCredential=secrets:DIR`) it is
+/// `$CREDENTIALS_DIRECTORY/secrets_NAME`, and the file in `secrets_dir` where there is none. Read
+/// anew for every send, so that a changed file needs no restart (a credential does). kInvalid for a
+/// name with a slash or a leading dot, kLimit for a file that is too large; the errors never quote
+/// the content.
 Expected<std::string> read_secret_file(const std::string& secrets_dir, const std::string& name);
 
 }  // namespace tocsin::collector

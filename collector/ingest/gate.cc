@@ -1,6 +1,7 @@
 #include "collector/ingest/gate.h"
 
 #include "common/base/strings.h"
+#include "common/io/build_info.h"
 #include "common/io/zmq_socket.h"
 #include "common/wire/frame.h"
 #include "common/wire/messages.h"
@@ -16,7 +17,7 @@ void refuse(const std::string& routing_id, RefusalCode code, std::string text, G
 
 std::string version_advice(std::uint32_t theirs) {
   return fmt::format("this collector ({}) speaks protocol {} to {}, the agent speaks {}: update {}",
-                     TOCSIN_VERSION, kProtocolVersionMin, kProtocolVersion, theirs,
+                     io::version(), kProtocolVersionMin, kProtocolVersion, theirs,
                      theirs > kProtocolVersion ? "the collector" : "the agent");
 }
 

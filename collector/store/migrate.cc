@@ -3,6 +3,7 @@
 #include "common/base/bytes.h"
 #include "common/base/crash_point.h"
 #include "common/base/digest.h"
+#include "common/io/build_info.h"
 
 #include <map>
 #include <string>
@@ -34,7 +35,7 @@ Expected<void> apply(SqliteDb& db, const Migration& step) {
   insert.bind_int(1, step.version);
   insert.bind_text(2, step.name);
   insert.bind_text(3, sum);
-  insert.bind_text(4, TOCSIN_VERSION);
+  insert.bind_text(4, io::version());
   TRY(insert.step());
   TOCSIN_CRASH_POINT("store.migrate.before");
   TRY(db.run("COMMIT"));

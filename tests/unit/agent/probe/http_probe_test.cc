@@ -1,4 +1,5 @@
 #include "common/assert/parser.h"
+#include "common/io/build_info.h"
 #include "tests/support/dns_server.h"
 #include "tests/unit/agent/probe/probing.h"
 
@@ -57,9 +58,9 @@ TEST_F(HttpProbing, SaysWhoItIsAndWhatTheSpecSays) {
     EXPECT_EQ(run(target).failure, std::nullopt);
   }
   EXPECT_TRUE(request.starts_with("POST /a?b HTTP/1.1\r\nHost: 127.0.0.1:")) << request;
-  EXPECT_NE(
-      request.find("\r\nUser-Agent: tocsin/" TOCSIN_VERSION " (+https://tocsin.example; test)"),
-      std::string::npos);
+  EXPECT_NE(request.find(fmt::format("\r\nUser-Agent: tocsin/{} (+https://tocsin.example; test)",
+                                     io::version())),
+            std::string::npos);
   EXPECT_NE(request.find("\r\nX-Key: s\r\n"), std::string::npos);
   EXPECT_TRUE(request.ends_with("\r\nContent-Length: 3\r\n\r\nxyz"));
 }
