@@ -6,6 +6,7 @@
 #include "collector/api/router.h"
 #include "collector/app/admin_commands.h"
 #include "collector/app/admin_socket.h"
+#include "collector/app/backup.h"
 #include "collector/app/collector_metrics.h"
 #include "collector/app/heart.h"
 #include "collector/app/monitors_file.h"
@@ -164,6 +165,9 @@ void Collector::drain(std::function<void()> done) { impl_->drain(std::move(done)
 Started<void> Collector::Impl::open_heart() {
   if (auto made = make_state_dir(config.state_dir); !made) {
     return tl::unexpected(start_error_at(config, "state_dir", made.error()));
+  }
+  if (const auto whole = expect_no_restore(config.state_dir); !whole) {
+    return tl::unexpected(start_error(whole.error()));
   }
   auto loaded = load_keys(config.public_key_path(), config.secret_key_path());
   if (!loaded) return tl::unexpected(StartError{Exit::kFailure, {loaded.error().text}});
@@ -435,6 +439,9 @@ Started<codec::Node> ask_offline(const CollectorConfig& config, const codec::Nod
   if (const auto became = io::become_owner_of(config.state_dir); !became) {
     return tl::unexpected(start_error(became.error()));
   }
+  if (const auto whole = expect_no_restore(config.state_dir); !whole) {
+    return tl::unexpected(start_error(whole.error()));
+  }
   const auto keys = load_keys(config.public_key_path(), config.secret_key_path());
   if (!keys) return tl::unexpected(StartError{Exit::kFailure, {keys.error().text}});
   WatchedClock clock("net");
@@ -472,6 +479,9 @@ Started<std::vector<std::string>> initialise(const CollectorConfig& config) {
   }
   if (auto made = make_state_dir(config.state_dir); !made) {
     return tl::unexpected(start_error_at(config, "state_dir", made.error()));
+  }
+  if (const auto whole = expect_no_restore(config.state_dir); !whole) {
+    return tl::unexpected(start_error(whole.error()));
   }
   if (std::filesystem::exists(config.public_key_path())) {
     const auto keys = load_keys(config.public_key_path(), config.secret_key_path());

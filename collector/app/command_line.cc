@@ -15,6 +15,7 @@ struct Command {
   std::string_view name;
   std::size_t operands;
   const char* operand;  ///< What is missing when it is.
+  std::size_t optional = 0;
 };
 
 constexpr std::array kCommands = {
@@ -27,6 +28,9 @@ constexpr std::array kCommands = {
     Command{"revoke-agent", 1, "the agent's id (see tocsin-collector agents)"},
     Command{"ack", 1, "the incident, such as INC-42"},
     Command{"resolve", 1, "the incident, such as INC-42"},
+    Command{"backup", 1, "the directory to write, which must not exist yet"},
+    Command{"verify", 0, "", 1},
+    Command{"restore", 1, "the directory that backup wrote"},
 };
 
 }  // namespace
@@ -46,6 +50,10 @@ const char* usage() {
          "  revoke-agent ID       shut an agent out at once\n"
          "  ack INCIDENT          acknowledge an incident\n"
          "  resolve INCIDENT      resolve an incident by hand\n"
+         "  backup DIR            write everything into a new directory; the collector may run\n"
+         "  verify [DIR]          read all of a backup, or of the state directory\n"
+         "  restore DIR           put a backup in place; the collector must not run\n"
+         "          [--replace]   move what is there aside\n"
          "\n"
          "  --config FILE         default /etc/tocsin/collector.yaml\n"
          "  --version, --help\n"
@@ -54,7 +62,7 @@ const char* usage() {
 }
 
 Expected<CommandLine> parse_command_line(std::vector<std::string> arguments) {
-  enum Option : int { kConfig = 1, kRegion, kExpires, kEndpoint, kUser, kVersion, kHelp };
+  enum Option : int { kConfig = 1, kRegion, kExpires, kEndpoint, kUser, kReplace, kVersion, kHelp };
 
   static constexpr option kOptions[] = {
       {"config", required_argument, nullptr, kConfig},
@@ -62,6 +70,7 @@ Expected<CommandLine> parse_command_line(std::vector<std::string> arguments) {
       {"expires", required_argument, nullptr, kExpires},
       {"endpoint", required_argument, nullptr, kEndpoint},
       {"user", required_argument, nullptr, kUser},
+      {"replace", no_argument, nullptr, kReplace},
       {"version", no_argument, nullptr, kVersion},
       {"help", no_argument, nullptr, kHelp},
       {nullptr, 0, nullptr, 0},
@@ -99,6 +108,9 @@ Expected<CommandLine> parse_command_line(std::vector<std::string> arguments) {
       case kUser:
         out.user = optarg;
         break;
+      case kReplace:
+        out.replace = true;
+        break;
       case kVersion:
         out.version = true;
         break;
@@ -131,15 +143,18 @@ Expected<CommandLine> parse_command_line(std::vector<std::string> arguments) {
   if (out.operands.size() < command->operands) {
     return fail(Errc::kInvalid, "{} wants {}", out.command, command->operand);
   }
-  if (out.operands.size() > command->operands) {
+  if (out.operands.size() > command->operands + command->optional) {
     return fail(Errc::kInvalid, "{}: what is {} for?", out.command,
-                printable(out.operands[command->operands], 64));
+                printable(out.operands[command->operands + command->optional], 64));
   }
   if (out.command == "enroll" && out.region.empty()) {
     return fail(Errc::kInvalid, "enroll wants --region: the key of the region the agent is in");
   }
   if (out.command != "admin-token" && !out.user.empty()) {
     return fail(Errc::kInvalid, "--user belongs to admin-token");
+  }
+  if (out.command != "restore" && out.replace) {
+    return fail(Errc::kInvalid, "--replace belongs to restore");
   }
   if (out.command != "enroll" && enroll_option) {
     return fail(Errc::kInvalid, "--region, --expires and --endpoint belong to enroll");

@@ -16,6 +16,7 @@ struct CommandLine {
   std::string expires = "24h";         ///< enroll
   std::vector<std::string> endpoints;  ///< enroll
   std::string user;                    ///< admin-token
+  bool replace = false;                ///< restore
   bool help = false;
   bool version = false;
 };

@@ -2,10 +2,12 @@
 
 #include "collector/app/admin_commands.h"
 #include "collector/app/admin_socket.h"
+#include "collector/app/backup.h"
 #include "collector/app/collector.h"
 #include "collector/app/collector_config.h"
 #include "collector/app/command_line.h"
 #include "collector/app/monitors_file.h"
+#include "collector/app/state_dir.h"
 #include "collector/app/watched_clock.h"
 #include "common/io/build_info.h"
 #include "common/io/log.h"
@@ -155,6 +157,60 @@ Exit ask(const CommandLine& line, const CollectorConfig& config) {
   return Exit::kOk;
 }
 
+Exit complain(const CommandLine& line, const Error& error) {
+  return complain(error.code == Errc::kUnavailable ? Exit::kTemporary : Exit::kFailure,
+                  {fmt::format("tocsin-collector {}: {}", line.command, error.text)});
+}
+
+void print_backup(const BackupInfo& backup, const std::string& where) {
+  const DatabaseFacts& facts = backup.database;
+  std::uint64_t bytes = 0;
+  for (const BackupFile& file : backup.files) bytes += file.bytes;
+  fmt::print("{}: {} files, {} bytes, made {} by version {}\n", where, backup.files.size(), bytes,
+             format_rfc3339(backup.created), backup.version);
+  fmt::print("last commit {} ({}), {} monitors, {} incidents, {} results\n", facts.commit_seq,
+             facts.commit_seq == 0 ? "never" : format_rfc3339(facts.last_commit), facts.monitors,
+             facts.incidents, facts.results);
+}
+
+Exit backup(const CommandLine& line, const CollectorConfig& config) {
+  WatchedClock clock("main");
+  const auto made = make_backup(config.state_dir, line.operands[0], clock.now().wall);
+  if (!made) return complain(line, made.error());
+  print_backup(*made, line.operands[0]);
+  return Exit::kOk;
+}
+
+Exit verify(const CommandLine& line, const CollectorConfig& config) {
+  if (!line.operands.empty()) {
+    const auto found = verify_backup(line.operands[0]);
+    if (!found) return complain(line, found.error());
+    print_backup(*found, line.operands[0]);
+    return Exit::kOk;
+  }
+  if (const auto keys = load_keys(config.public_key_path(), config.secret_key_path()); !keys) {
+    return complain(line, keys.error());
+  }
+  const auto facts = verify_database(config.database_path());
+  if (!facts) return complain(line, facts.error());
+  fmt::print("{} is whole: schema {}, last commit {} ({}), {} monitors, {} incidents, {} results\n",
+             config.database_path(), facts->schema, facts->commit_seq,
+             facts->commit_seq == 0 ? "never" : format_rfc3339(facts->last_commit), facts->monitors,
+             facts->incidents, facts->results);
+  return Exit::kOk;
+}
+
+Exit restore(const CommandLine& line, const CollectorConfig& config) {
+  WatchedClock clock("main");
+  const auto done =
+      restore_backup(line.operands[0], config.state_dir, line.replace, clock.now().wall);
+  if (!done) return complain(line, done.error());
+  print_backup(done->backup, line.operands[0]);
+  if (!done->kept.empty()) fmt::print("what was there before is in {}\n", done->kept);
+  fmt::print("restored into {}; start the collector\n", config.state_dir);
+  return Exit::kOk;
+}
+
 Exit run(const CommandLine& line) {
   const auto config = load_config(line.config);
   if (!config) return complain(Exit::kConfig, config.error());
@@ -162,6 +218,9 @@ Exit run(const CommandLine& line) {
   if (line.command == "serve") return serve(*config);
   if (line.command == "init") return init(*config);
   if (line.command == "check-config") return check_config(*config);
+  if (line.command == "backup") return backup(line, *config);
+  if (line.command == "verify") return verify(line, *config);
+  if (line.command == "restore") return restore(line, *config);
   return ask(line, *config);
 }
 

@@ -1,5 +1,6 @@
 #include "collector/store/sqlite_store.h"
 
+#include "collector/store/directory_lock.h"
 #include "collector/store/migrations.h"
 #include "collector/store/rows.h"
 #include "collector/store/sqlite_db.h"
@@ -9,14 +10,12 @@
 #include "common/base/strings.h"
 #include "common/wire/result.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <map>
-#include <sys/file.h>
-#include <sys/stat.h>
+#include <optional>
 #include <utility>
 
 namespace tocsin::collector {
@@ -52,38 +51,11 @@ Expected<void> expect_setting(SqliteDb& db, const char* pragma, std::string_view
   "'claimed'))"
 #define TOCSIN_NOT_BLOCKED "(o.kind <> 'resolve' OR NOT " TOCSIN_ACTIVE_TRIGGER ")"
 
-/// Owns the lock of the state directory: flock on the directory itself, gone with the process.
-class DirectoryLock {
- public:
-  static Expected<std::unique_ptr<DirectoryLock>> take(const std::string& directory) {
-    if (::mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST) {
-      return fail_errno(fmt::format("mkdir {}", directory), errno);
-    }
-    const int fd = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0) return fail_errno(fmt::format("open {}", directory), errno);
-    std::unique_ptr<DirectoryLock> lock{new DirectoryLock{fd}};
-    if (::flock(fd, LOCK_EX | LOCK_NB) == 0) return lock;
-    if (errno != EWOULDBLOCK) return fail_errno(fmt::format("flock {}", directory), errno);
-    return fail(Errc::kUnavailable, "{} is in use by another tocsin-collector", directory);
-  }
-
-  ~DirectoryLock() { ::close(fd_); }
-
-  DirectoryLock(const DirectoryLock&) = delete;
-  DirectoryLock& operator=(const DirectoryLock&) = delete;
-
- private:
-  explicit DirectoryLock(int fd)
-      : fd_(fd) {}
-
-  const int fd_;
-};
-
 }  // namespace
 
 struct SqliteStore::Impl {
   Options options;
-  std::unique_ptr<DirectoryLock> lock;
+  std::optional<DirectoryLock> lock;
   std::unique_ptr<SqliteDb> db;
   std::map<std::string, SqliteStatement, std::less<>> statements;
   std::vector<Value> values;
@@ -339,7 +311,8 @@ SqliteStore::~SqliteStore() {
 Expected<std::unique_ptr<SqliteStore>> SqliteStore::open(const Options& options) {
   auto impl = std::make_unique<Impl>();
   impl->options = options;
-  TRY_ASSIGN(impl->lock, DirectoryLock::take(options.directory));
+  TRY_ASSIGN(DirectoryLock lock, DirectoryLock::take(options.directory));
+  impl->lock = std::move(lock);
   TRY_ASSIGN(impl->db, SqliteDb::open(database_path(options.directory), SqliteDb::Mode::kWriter,
                                       options.busy_timeout));
   SqliteDb& db = *impl->db;

@@ -17,6 +17,24 @@ Sha256 sha256(ByteSpan bytes) {
   return out;
 }
 
+Sha256Hasher::Sha256Hasher()
+    : context_(EVP_MD_CTX_new()) {
+  CHECK(context_ != nullptr &&
+        EVP_DigestInit_ex(static_cast<EVP_MD_CTX*>(context_), EVP_sha256(), nullptr) == 1);
+}
+
+Sha256Hasher::~Sha256Hasher() { EVP_MD_CTX_free(static_cast<EVP_MD_CTX*>(context_)); }
+
+void Sha256Hasher::add(ByteSpan bytes) {
+  CHECK(EVP_DigestUpdate(static_cast<EVP_MD_CTX*>(context_), bytes.data(), bytes.size()) == 1);
+}
+
+Sha256 Sha256Hasher::finish() {
+  Sha256 out{};
+  CHECK(EVP_DigestFinal_ex(static_cast<EVP_MD_CTX*>(context_), out.data(), nullptr) == 1);
+  return out;
+}
+
 Digest16 digest16(ByteSpan bytes) {
   const Sha256 full = sha256(bytes);
   Digest16 out{};

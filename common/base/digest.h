@@ -16,6 +16,22 @@ using Digest16 = std::array<std::uint8_t, 16>;
 Sha256 sha256(ByteSpan bytes);
 Digest16 digest16(ByteSpan bytes);
 
+/// SHA-256 of what comes in pieces.
+class Sha256Hasher {
+ public:
+  Sha256Hasher();
+  ~Sha256Hasher();
+  Sha256Hasher(const Sha256Hasher&) = delete;
+  Sha256Hasher& operator=(const Sha256Hasher&) = delete;
+
+  void add(ByteSpan bytes);
+  /// Once, after the last piece.
+  Sha256 finish();
+
+ private:
+  void* context_;  ///< EVP_MD_CTX.
+};
+
 /// HMAC-SHA-256 (RFC 2104); for signatures of outgoing webhooks.
 Sha256 hmac_sha256(ByteSpan key, ByteSpan message);
 

@@ -167,6 +167,14 @@ class Truth:
                 + [Stored(r["series"], r["tick_first"], r["tick_last"], "missed")
                    for r in self.rows("SELECT series, tick_first, tick_last FROM missed_runs")])
 
+    def holes(self) -> list[str]:
+        """Ticks between the first and the last of a series that are neither a result nor a missed one."""
+        ticks = {}
+        for r in self.stored():
+            ticks.setdefault(r.series, set()).update(range(r.tick, r.tick_last + 1))
+        return [f"series {series}: {max(seen) - min(seen) + 1 - len(seen)} ticks are missing"
+                for series, seen in ticks.items() if len(seen) != max(seen) - min(seen) + 1]
+
     def result_digests(self) -> dict[tuple[int, int], str]:
         return {(r["series"], r["tick"]): hashlib.sha256(bytes(r["result"])).hexdigest()
                 for r in self.rows("SELECT series, tick, result FROM results")}

@@ -29,6 +29,20 @@ TEST(CommandLine, TakesTheOperandsOfACommand) {
   EXPECT_EQ(line->operands, std::vector<std::string>{"INC-42"});
 }
 
+TEST(CommandLine, TakesWhatBackupVerifyAndRestoreWant) {
+  EXPECT_EQ(parse_command_line({"backup", "/b"})->operands, std::vector<std::string>{"/b"});
+  EXPECT_TRUE(parse_command_line({"verify"})->operands.empty());
+  EXPECT_EQ(parse_command_line({"verify", "/b"})->operands, std::vector<std::string>{"/b"});
+  EXPECT_TRUE(parse_command_line({"restore", "/b", "--replace"})->replace);
+  EXPECT_FALSE(parse_command_line({"restore", "/b"})->replace);
+  for (const std::vector<std::string>& wrong : {std::vector<std::string>{"backup"},
+                                                {"restore"},
+                                                {"verify", "/b", "/c"},
+                                                {"backup", "/b", "--replace"}}) {
+    EXPECT_FALSE(parse_command_line(wrong)) << wrong.front();
+  }
+}
+
 TEST(CommandLine, HelpAndVersionNeedNothingElse) {
   EXPECT_TRUE(parse_command_line({"--help"})->help);
   EXPECT_TRUE(parse_command_line({"-h"})->help);
