@@ -165,10 +165,7 @@ Expected<void> AdminCommands::admin_token(codec::MapReader& reader, const std::s
 std::string new_secret() {
   std::array<std::uint8_t, 32> bytes{};
   io::fill_random(bytes);
-  std::string out = to_base64(bytes);
-  for (char& c : out) c = c == '+' ? '-' : c == '/' ? '_' : c;
-  while (!out.empty() && out.back() == '=') out.pop_back();
-  return out;
+  return to_base64url(bytes);
 }
 
 Node AdminCommands::agents() const {

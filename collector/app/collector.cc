@@ -1,5 +1,6 @@
 #include "collector/app/collector.h"
 
+#include "collector/api/ack_links.h"
 #include "collector/api/api.h"
 #include "collector/api/engine_metrics.h"
 #include "collector/api/public_api.h"
@@ -92,6 +93,7 @@ struct Collector::Impl {
   // --- later ---
   void take_view(std::shared_ptr<const EngineView> view, const EngineStats& stats);
   std::string metrics_text();
+  std::string ack_url(const OutboxRow& row) const;
   void reload();
   void apply(std::shared_ptr<const MonitorsFile> file);
   void drain(std::function<void()> done);
@@ -100,6 +102,7 @@ struct Collector::Impl {
   const CollectorConfig config;
   io::EventLoop& loop;
   io::CurveKeyPair keys;
+  io::Secret ack_key;
   LinkBox orders;
   ViewHolder views;
   io::Metrics metrics;
@@ -120,6 +123,7 @@ struct Collector::Impl {
   std::unique_ptr<QueryThread> queries;
   std::unique_ptr<status::StatusPages> pages;
   Router router;
+  std::unique_ptr<AckLinks> ack_links;
   std::unique_ptr<Api> api;
   std::unique_ptr<io::HttpServer> http;
   std::unique_ptr<AdminCommands> commands;
@@ -172,6 +176,9 @@ Started<void> Collector::Impl::open_heart() {
   auto loaded = load_keys(config.public_key_path(), config.secret_key_path());
   if (!loaded) return tl::unexpected(StartError{Exit::kFailure, {loaded.error().text}});
   keys = *std::move(loaded);
+  auto ack = load_or_make_ack_key(config.ack_key_path());
+  if (!ack) return tl::unexpected(StartError{Exit::kFailure, {ack.error().text}});
+  ack_key = *std::move(ack);
 
   Heart::Ports ports{orders,
                      [this](std::shared_ptr<const EngineView> view, const EngineStats& stats) {
@@ -213,6 +220,7 @@ Started<void> Collector::Impl::open_ingest() {
 Started<void> Collector::Impl::open_mail() {
   EmailChannel::Options mail;
   mail.secrets_dir = config.secrets_dir;
+  mail.ack_url = [this](const OutboxRow& row) { return ack_url(row); };
   if (config.smtp) {
     io::SmtpClient::Options options;
     options.egress = config.egress;
@@ -242,6 +250,7 @@ Started<void> Collector::Impl::open_outbox() {
   client = *std::move(opened);
   WebhookChannel::Options webhook_options;
   webhook_options.secrets_dir = config.secrets_dir;
+  webhook_options.ack_url = [this](const OutboxRow& row) { return ack_url(row); };
   webhook_options.source =
       config.public_url.empty() ? fmt::format("tocsin://{}", hostname()) : config.public_url;
   webhook = std::make_unique<WebhookChannel>(loop, *client, webhook_options);
@@ -287,6 +296,9 @@ Started<void> Collector::Impl::open_http() {
                                          [this] { return io::mint_uuid(loop.now().wall); },
                                          new_secret});
   api->add_routes(router);
+  ack_links =
+      std::make_unique<AckLinks>(AckLinks::Ports{loop, views, heart->engine(), *queries, ack_key});
+  ack_links->add_routes(router);
   io::HttpServerOptions options;
   options.listen = config.listen.str();
   auto opened = io::HttpServer::open(
@@ -346,6 +358,15 @@ void Collector::Impl::look() {
   }
   look_timer = loop.after(std::min(kLookEvery, io::sd_watchdog().value_or(kLookEvery) / 2),
                           [this] { look(); });
+}
+
+std::string Collector::Impl::ack_url(const OutboxRow& row) const {
+  std::string base = config.public_url;
+  if (base.empty()) {
+    // Nothing is sent before HTTP listens: the loop has not turned yet.
+    base = "http://" + ListenAddress{config.listen.host, http->port()}.str();
+  }
+  return fmt::format("{}/ack/{}", base, ack_token(ack_link_of(row), as_bytes(ack_key.reveal())));
 }
 
 std::string Collector::Impl::metrics_text() {

@@ -2,6 +2,7 @@
 
 #include "collector/ports/catalog_node.h"
 #include "common/base/strings.h"
+#include "common/codec/url.h"
 #include "common/io/log.h"
 #include "common/io/yaml.h"
 
@@ -104,6 +105,12 @@ bool is_host(std::string_view text) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
            kMarks.find(c) != std::string_view::npos;
   });
+}
+
+/// It is printed into messages and followed by a path.
+bool is_public_url(std::string_view text) {
+  return text.size() <= kPublicUrlBytesMax && text.find_first_of("?#") == std::string_view::npos &&
+         parse_url(text).has_value();
 }
 
 void read_smtp_password(codec::MapReader& smtp, SmtpConfig& out, std::vector<FieldError>& errors) {
@@ -258,9 +265,12 @@ tl::expected<CollectorConfig, std::vector<std::string>> read_collector_config(
   while (!config.public_url.empty() && config.public_url.back() == '/') {
     config.public_url.pop_back();
   }
-  if (!config.public_url.empty() && config.public_url.substr(0, 7) != "http://" &&
-      config.public_url.substr(0, 8) != "https://") {
-    top.error("public_url", "expected a URL that begins with http:// or https://");
+  if (!config.public_url.empty() && !is_public_url(config.public_url)) {
+    top.error(
+        "public_url",
+        fmt::format("expected a URL that begins with http:// or https://, without a query, of "
+                    "at most {} bytes",
+                    kPublicUrlBytesMax));
   }
   read_egress(top, config, errors);
   read_smtp(top, config, errors);

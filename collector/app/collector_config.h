@@ -34,6 +34,9 @@ struct ListenAddress {
 /// "127.0.0.1:7400", "[::1]:7400"; port 0 lets the system choose (tests).
 Expected<ListenAddress> parse_listen_address(std::string_view text);
 
+/// It stands in every message; also bounds the size of those that list many.
+inline constexpr std::size_t kPublicUrlBytesMax = 200;
+
 enum class StoreType : std::uint8_t { kSqlite, kMemory };
 
 /// The mail server that channels of type email use.
@@ -56,7 +59,8 @@ struct CollectorConfig {
   StoreType store = StoreType::kSqlite;
   std::string secrets_dir = "/etc/tocsin/secrets";
   std::string monitors_file;  ///< Empty: none.
-  std::string public_url;     ///< How people reach us, without a slash at the end; may be empty.
+  /// How people reach us, without a slash at the end; empty: at `listen`.
+  std::string public_url;
   std::optional<SmtpConfig> smtp;  ///< None: e-mail cannot be sent.
   /// Where webhooks and the mail server may be. The default lets them go anywhere but to a cloud's
   /// metadata service: destinations are written by the same person as this file.
@@ -81,6 +85,8 @@ struct CollectorConfig {
   std::string public_key_path() const { return state_dir + "/curve.public"; }
 
   std::string secret_key_path() const { return state_dir + "/curve.secret"; }
+
+  std::string ack_key_path() const { return state_dir + "/ack.secret"; }
 };
 
 /// Looks up an environment variable; a function so that tests need no real environment.

@@ -1,8 +1,12 @@
 #include "collector/app/state_dir.h"
 
+#include "collector/core/ack_link.h"
+#include "common/base/bytes.h"
 #include "common/base/strings.h"
 #include "common/io/file.h"
+#include "common/io/random.h"
 
+#include <array>
 #include <cerrno>
 #include <filesystem>
 #include <sys/stat.h>
@@ -19,6 +23,17 @@ Expected<std::string> read_key_file(const std::string& path) {
   }
   if (!text) return Unexpected{text.error()};
   return std::string(trim(*text));
+}
+
+Expected<void> expect_private(const std::string& path) {
+  struct stat info {};
+
+  if (::stat(path.c_str(), &info) != 0) return fail_errno("look at " + path, errno);
+  if ((info.st_mode & 0077) != 0) {
+    return fail(Errc::kDenied, "{} has mode {:o}: others can read the key; run chmod 600 {}", path,
+                info.st_mode & 0777, path);
+  }
+  return {};
 }
 
 }  // namespace
@@ -56,14 +71,7 @@ Expected<io::CurveKeyPair> load_keys(const std::string& public_path,
   TRY_ASSIGN(std::string public_key, read_key_file(public_path));
   TRY_ASSIGN(std::string secret_text, read_key_file(secret_path));
   const io::Secret secret(std::move(secret_text));
-
-  struct stat info {};
-
-  if (::stat(secret_path.c_str(), &info) != 0) return fail_errno("look at " + secret_path, errno);
-  if ((info.st_mode & 0077) != 0) {
-    return fail(Errc::kDenied, "{} has mode {:o}: others can read the key; run chmod 600 {}",
-                secret_path, info.st_mode & 0777, secret_path);
-  }
+  TRY(expect_private(secret_path));
   const auto derived = io::curve_public_of(secret);
   if (!derived) return fail(Errc::kCorrupt, "{}: {}", secret_path, derived.error().text);
   if (*derived != public_key) {
@@ -71,6 +79,25 @@ Expected<io::CurveKeyPair> load_keys(const std::string& public_path,
                 public_path, secret_path);
   }
   return io::CurveKeyPair{std::move(public_key), secret};
+}
+
+Expected<io::Secret> load_or_make_ack_key(const std::string& path) {
+  const auto text = io::read_file(path, kKeyFileMax);
+  if (!text && text.error().code == Errc::kNotFound) {
+    std::array<std::uint8_t, kAckKeyBytes> bytes{};
+    io::fill_random(bytes);
+    TRY(io::replace_file(path, as_bytes(to_base64(bytes) + "\n")));
+    return io::Secret{std::string{as_view(bytes)}};
+  }
+  if (!text) return Unexpected{text.error()};
+  TRY(expect_private(path));
+  Bytes key;
+  if (!from_base64(trim(*text), key) || key.size() != kAckKeyBytes) {
+    return fail(Errc::kCorrupt,
+                "{}: expected {} bytes in base64; without the file a new key is made", path,
+                kAckKeyBytes);
+  }
+  return io::Secret{std::move(key)};
 }
 
 }  // namespace tocsin::collector

@@ -3,9 +3,11 @@
 //
 // The directory itself (0700) and the collector's CURVE key pair: `curve.public` (0644, one line of
 // Z85) and `curve.secret` (0600). `init` makes them once and never replaces them: every enrolled
-// agent has the public key pinned.
+// agent has the public key pinned. `ack.secret` (0600, one line of base64) signs acknowledge links;
+// the first start makes it, and without it the links of earlier messages are worth nothing.
 
 #include "common/base/expected.h"
+#include "common/io/secret.h"
 #include "common/io/zmq_socket.h"
 
 #include <string>
@@ -24,5 +26,9 @@ Expected<io::CurveKeyPair> make_keys(const std::string& public_path,
 /// two do not belong together.
 Expected<io::CurveKeyPair> load_keys(const std::string& public_path,
                                      const std::string& secret_path);
+
+/// The bytes of the key, kAckKeyBytes of them; made when there is none. kDenied: others can read
+/// it. kCorrupt: not a key.
+Expected<io::Secret> load_or_make_ack_key(const std::string& path);
 
 }  // namespace tocsin::collector

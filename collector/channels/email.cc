@@ -63,7 +63,9 @@ std::unique_ptr<SendHandle> EmailChannel::send(const OutboxRow& message, const s
   io::SmtpMail mail;
   mail.from = options_.from;
   mail.to = message.destination.to;
-  mail.data = email_message(message, {.from = options_.from, .ack_url = ""});
+  mail.data = email_message(
+      message,
+      {.from = options_.from, .ack_url = options_.ack_url ? options_.ack_url(message) : ""});
   mail.deadline = deadline;
   if (!options_.username.empty()) {
     Expected<std::string> password = read_secret_file(options_.secrets_dir, options_.password_file);

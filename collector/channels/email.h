@@ -5,6 +5,7 @@
 // second copy has the same Message-ID. Without an `smtp` section, or without its password file, a
 // message is put off: what is wrong is ours.
 
+#include "collector/core/ack_link.h"
 #include "collector/ports/channel.h"
 #include "common/io/event_loop.h"
 #include "common/io/smtp_client.h"
@@ -24,6 +25,7 @@ class EmailChannel final : public Channel {
     std::string username;
     std::string password_file;  ///< Name below secrets_dir; read anew for every send.
     std::string secrets_dir;
+    AckUrl ack_url;  ///< Empty: mails carry no link.
   };
 
   /// `loop` and `client` outlive the channel. Null: there is no `smtp` section.

@@ -132,7 +132,7 @@ struct Story {
 std::string next_for(NotificationKind kind, bool link) {
   switch (kind) {
     case NotificationKind::kTrigger:
-      return link ? "Acknowledge it by this link, and nobody else is called for it:"
+      return link ? "Acknowledge it here, and nobody else is called for it:"
                   : "Acknowledge it, and nobody else is called for it.";
     case NotificationKind::kResolve:
       return "Nothing: it has resolved itself or was resolved by somebody.";
@@ -203,6 +203,10 @@ std::string plain_text(const Story& s) {
   std::string out;
   wrap(out, "", s.title);
   out += '\n';
+  if (!s.ack_url.empty()) {
+    wrap(out, "", s.next);
+    out += s.ack_url + "\n\n";  // Never broken: it is to be clicked.
+  }
   for (const auto& [name, value] : s.facts) wrap(out, cell(name, 10), value);
   if (!s.regions.empty()) {
     out += "\nRegions\n";
@@ -224,9 +228,10 @@ std::string plain_text(const Story& s) {
     for (const auto& a : s.attempts) line(a);
     if (s.attempts_more > 0) out += fmt::format("  and {} more\n", s.attempts_more);
   }
-  out += "\nWhat to do next\n";
-  wrap(out, "  ", s.next);
-  if (!s.ack_url.empty()) out += "  " + s.ack_url + "\n";  // Never broken: it is to be clicked.
+  if (s.ack_url.empty()) {
+    out += "\nWhat to do next\n";
+    wrap(out, "  ", s.next);
+  }
   out += '\n';
   wrap(out, "Why you got this: ", s.why);
   return out;
@@ -242,7 +247,12 @@ void html_row(std::string& out, const char* tag, const std::array<std::string, N
 std::string html(const Story& s) {
   std::string out = "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>" +
                     escape_html(s.title) + "</title></head>\n<body>\n<h1>" + escape_html(s.title) +
-                    "</h1>\n<table>\n";
+                    "</h1>\n";
+  if (!s.ack_url.empty()) {
+    out += fmt::format("<p>{}<br><a href=\"{}\"><b>Acknowledge</b></a></p>\n", escape_html(s.next),
+                       escape_html(s.ack_url));
+  }
+  out += "<table>\n";
   for (const auto& [name, value] : s.facts) {
     out +=
         fmt::format("<tr><th align=\"left\">{}</th><td>{}</td></tr>\n", name, escape_html(value));
@@ -264,9 +274,8 @@ std::string html(const Story& s) {
     out += "</table>\n";
     more(s.attempts_more);
   }
-  out += "<h2>What to do next</h2>\n<p>" + escape_html(s.next) + "</p>\n";
-  if (!s.ack_url.empty()) {
-    out += fmt::format("<p><a href=\"{}\">Acknowledge</a></p>\n", escape_html(s.ack_url));
+  if (s.ack_url.empty()) {
+    out += "<h2>What to do next</h2>\n<p>" + escape_html(s.next) + "</p>\n";
   }
   out += "<p><small>Why you got this: " + escape_html(s.why) + "</small></p>\n</body></html>\n";
   return out;

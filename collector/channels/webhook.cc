@@ -89,7 +89,8 @@ WebhookChannel::WebhookChannel(io::EventLoop& loop, io::HttpClient& client, Opti
 
 std::unique_ptr<SendHandle> WebhookChannel::send(const OutboxRow& message, const std::string& key,
                                                  Duration deadline, Done done) {
-  return post(message.destination, webhook_body(message, options_.source), key, deadline,
+  const std::string ack_url = options_.ack_url ? options_.ack_url(message) : std::string{};
+  return post(message.destination, webhook_body(message, options_.source, ack_url), key, deadline,
               std::move(done));
 }
 

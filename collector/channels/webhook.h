@@ -8,6 +8,7 @@
 //   no answer, denied, no secret   transient: what is wrong is ours or the network's, and a page is
 //                           not given up for that
 
+#include "collector/core/ack_link.h"
 #include "collector/ports/channel.h"
 #include "common/base/expected.h"
 #include "common/io/event_loop.h"
@@ -33,6 +34,7 @@ class WebhookChannel final : public Channel {
   struct Options {
     std::string secrets_dir;  ///< Where ChannelSpec::secret_file lives; read anew for every send.
     std::string source;       ///< CloudEvents source: a URI reference that names this collector.
+    AckUrl ack_url;           ///< Empty: messages carry no link.
     Duration connect_timeout = std::chrono::seconds{10};
   };
 

@@ -79,8 +79,8 @@ Node result_node(const CheckResult& r, const std::string& region, bool excerpts)
   return out;
 }
 
-std::string render(const OutboxRow& row, std::string_view source, bool excerpts,
-                   std::size_t results_max) {
+std::string render(const OutboxRow& row, std::string_view source, std::string_view ack_url,
+                   bool excerpts, std::size_t results_max) {
   const NotificationContent& c = row.content;
   Node incident = Node::map();
   incident.set("id", Node::string(row.incident.str()));
@@ -122,6 +122,8 @@ std::string render(const OutboxRow& row, std::string_view source, bool excerpts,
   notification.set("step", Node::integer(row.step));
   notification.set("repeat", Node::integer(row.repeat));
   notification.set("because", text_or_null(c.step_because));
+  const bool link = row.kind == NotificationKind::kTrigger && !ack_url.empty();
+  notification.set("acknowledge_url", link ? Node::string(std::string{ack_url}) : Node{});
 
   Node data = Node::map();
   data.set("notification", std::move(notification));
@@ -161,13 +163,13 @@ std::string_view webhook_event_type(NotificationKind kind) {
   CHECK(false);
 }
 
-std::string webhook_body(const OutboxRow& row, std::string_view source) {
+std::string webhook_body(const OutboxRow& row, std::string_view source, std::string_view ack_url) {
   std::size_t results = row.content.evidence.size();
-  std::string body = render(row, source, true, results);
-  if (body.size() > kWebhookBodyBytesMax) body = render(row, source, false, results);
+  std::string body = render(row, source, ack_url, true, results);
+  if (body.size() > kWebhookBodyBytesMax) body = render(row, source, ack_url, false, results);
   while (body.size() > kWebhookBodyBytesMax && results > 0) {
     results /= 2;
-    body = render(row, source, false, results);
+    body = render(row, source, ack_url, false, results);
   }
   return body;
 }

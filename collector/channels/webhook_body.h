@@ -19,7 +19,9 @@ inline constexpr std::size_t kWebhookExcerptBytesMax = 1024;
 /// "io.tocsin.incident.opened.v1" ...
 std::string_view webhook_event_type(NotificationKind kind);
 
-/// `source` is a URI reference that names this collector.
-std::string webhook_body(const OutboxRow& row, std::string_view source);
+/// `source` is a URI reference that names this collector; `ack_url` the link that acknowledges,
+/// said of triggers only.
+std::string webhook_body(const OutboxRow& row, std::string_view source,
+                         std::string_view ack_url = {});
 
 }  // namespace tocsin::collector

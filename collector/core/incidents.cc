@@ -232,7 +232,8 @@ void on_acknowledge(Transition& t, const AcknowledgeIncident& command) {
     arm(t.s, *table);
   }
   write_outbox(t, std::move(plan.rows));
-  told(t, *table, command.actor, "acknowledge", "acknowledged by " + command.actor);
+  told(t, *table, command.actor, "acknowledge", "acknowledged by " + command.actor,
+       command.link ? "by the link of a message" : "");
   t.reply();
 }
 

@@ -123,4 +123,19 @@ bool from_base64(std::string_view text, Bytes& out) {
   return to_base64(as_bytes(out)) == text;
 }
 
+std::string to_base64url(ByteSpan bytes) {
+  std::string out = to_base64(bytes);
+  for (char& c : out) c = c == '+' ? '-' : c == '/' ? '_' : c;
+  while (!out.empty() && out.back() == '=') out.pop_back();
+  return out;
+}
+
+bool from_base64url(std::string_view text, Bytes& out) {
+  if (text.find_first_of("+/=") != std::string_view::npos) return false;
+  std::string padded{text};
+  for (char& c : padded) c = c == '-' ? '+' : c == '_' ? '/' : c;
+  padded.append((4 - padded.size() % 4) % 4, '=');
+  return from_base64(padded, out);
+}
+
 }  // namespace tocsin

@@ -95,4 +95,10 @@ std::string to_base64(ByteSpan bytes);
 /// Nothing when `text` is not canonical base64.
 bool from_base64(std::string_view text, Bytes& out);
 
+/// The alphabet for URLs and file names, without padding (RFC 4648 section 5).
+std::string to_base64url(ByteSpan bytes);
+
+/// Nothing when `text` is not canonical: only what to_base64url writes is read.
+bool from_base64url(std::string_view text, Bytes& out);
+
 }  // namespace tocsin

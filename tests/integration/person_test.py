@@ -2,8 +2,11 @@
 """A person is paged by e-mail: by their own rules, again through the next contact method when mail does not
 arrive, once, and no more after they have answered. The mail server is aiosmtpd with scripted answers."""
 
+import http.client
 import json
+import re
 import sys
+import time
 import unittest
 from pathlib import Path
 
@@ -43,6 +46,20 @@ class Person(unittest.TestCase):
         all_of = [json.loads(line) for line in self.mails_file.read_text().splitlines()]
         return [m for m in all_of if not action or m["action"] == action]
 
+    @staticmethod
+    def link(mail: dict) -> str:
+        return re.search(r"^http://\S+/ack/\S+", mail["parts"]["text/plain"], re.M)[0]
+
+    def follow(self, link: str, method: str) -> tuple[int, str]:
+        host, _, path = link.removeprefix("http://").partition("/")
+        connection = http.client.HTTPConnection(host, timeout=10)
+        try:
+            connection.request(method, "/" + path)
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+        finally:
+            connection.close()
+
     def define(self, rules, steps):
         form = {
             "users": [{"key": "ann", "role": "responder", "contact_methods": [
@@ -76,8 +93,26 @@ class Person(unittest.TestCase):
         name = self.incident()
         self.assertIn(name, mail["headers"]["Subject"])
         self.assertIn("connect.refused", mail["parts"]["text/plain"])
-        status, incident, _ = self.api("POST", f"/incidents/{name}/acknowledge")
-        self.assertEqual((status, incident["assignee"]), (200, "admin"), incident)
+        link = self.link(mail)
+        self.assertIn(link, mail["parts"]["text/html"])
+        for method in ("GET", "HEAD", "GET"):  # As programs that look into mail do.
+            status, page = self.follow(link, method)
+            self.assertEqual(status, 200, page)
+        self.assertIn("You will be recorded as <b>ann</b>", page)
+        self.assertEqual(self.api("GET", f"/incidents/{name}")[1]["state"], "open")
+        status, page = self.follow(link, "POST")
+        self.assertEqual(status, 200, page)
+        self.assertIn("ann acknowledged it at", page)
+        incident = self.api("GET", f"/incidents/{name}")[1]
+        self.assertEqual((incident["state"], incident["acknowledged_by"], incident["assignee"]),
+                         ("acknowledged", "user:ann", "ann"))
+        status, page = self.follow(link, "POST")
+        self.assertEqual(status, 409, page)
+        self.assertIn("ann acknowledged it at", page)
+        self.assertEqual(self.follow(link[:-1] + ("A" if link[-1] != "A" else "B"), "POST")[0], 404)
+        # The next step was due 5 s after the first one.
+        opened = time.monotonic()
+        until("its moment has passed", lambda: time.monotonic() - opened > 6, 10, 0.5)
         self.world.target.set(targets.UP)
         resolved = until("the resolve", lambda: len(self.mails("accept")) >= 2 and self.mails("accept"), 30)
         self.assertEqual(resolved[1]["headers"]["In-Reply-To"], mail["headers"].get(

@@ -69,7 +69,8 @@ TEST(WebhookBody, IsTheExampleOfTheDocumentation) {
   const std::string doc = read_doc();
   const auto documented = codec::parse_json(block_after(doc, "## The message"));
   ASSERT_TRUE(documented) << documented.error().text;
-  const auto body = codec::parse_json(webhook_body(sample_row(), "https://tocsin.example.com"));
+  const auto body = codec::parse_json(webhook_body(sample_row(), "https://tocsin.example.com",
+                                                   "https://tocsin.example.com/ack/abc"));
   ASSERT_TRUE(body);
   EXPECT_EQ(codec::print_json(*body, 2), codec::print_json(*documented, 2));
 }

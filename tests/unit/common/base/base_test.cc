@@ -37,6 +37,18 @@ TEST(Bytes, Base64IsCanonical) {
   }
 }
 
+TEST(Bytes, Base64urlNeedsNoEscapingInAUrlAndIsCanonical) {
+  Bytes out;
+  for (const std::string s : {"", "f", "fo", "foo", "\xfb\xef\xbe", "\xff\xff"}) {
+    EXPECT_TRUE(from_base64url(to_base64url(as_bytes(s)), out));
+    EXPECT_EQ(out, s);
+  }
+  EXPECT_EQ(to_base64url(as_bytes("\xfb\xef\xbe\xff")), "----_w");
+  for (const char* bad : {"Zg==", "Zh", "Z", "++++", "Z g"}) {
+    EXPECT_FALSE(from_base64url(bad, out)) << bad;
+  }
+}
+
 TEST(Digest, MatchesFips180AndRfc4231) {
   EXPECT_EQ(to_hex(sha256(as_bytes("abc"))),
             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
