@@ -25,6 +25,7 @@ foreach(
   CARES:libcares
   ZMQ:libzmq
   YAML:yaml-0.1
+  ARGON2:libargon2
   RE2:re2)
   string(REPLACE ":" ";" pair ${pair})
   list(GET pair 0 var)
@@ -40,6 +41,7 @@ tocsin_dep(dep_event PkgConfig::EVENT)
 tocsin_dep(dep_cares PkgConfig::CARES)
 tocsin_dep(dep_zmq PkgConfig::ZMQ Threads::Threads)
 tocsin_dep(dep_yaml PkgConfig::YAML)
+tocsin_dep(dep_argon2 PkgConfig::ARGON2)
 tocsin_dep(dep_re2 PkgConfig::RE2)
 tocsin_dep(dep_simdjson simdjson::simdjson)
 tocsin_dep(dep_json nlohmann_json::nlohmann_json)

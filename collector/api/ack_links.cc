@@ -1,5 +1,6 @@
 #include "collector/api/ack_links.h"
 
+#include "collector/api/answers.h"
 #include "common/base/strings.h"
 #include "common/io/log.h"
 
@@ -68,7 +69,7 @@ void AckLinks::on_request(const codec::HttpRequest& request, std::string_view to
   };
   const auto link = read_ack_token(token, as_bytes(ports_.key.reveal()));
   if (!link) {
-    const auto verdict = forged_.take(request.peer, now.mono);
+    const auto verdict = forged_.take(client_key(request), now.mono);
     if (!verdict.allowed) return refuse(verdict);
     return answer(call, AckAnswer::kUnknown);
   }

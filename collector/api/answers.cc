@@ -2,6 +2,7 @@
 
 #include "common/base/bytes.h"
 #include "common/base/digest.h"
+#include "common/base/ip_address.h"
 #include "common/base/strings.h"
 #include "common/codec/json.h"
 
@@ -103,6 +104,15 @@ HttpResponse object_answer(int status, const Node& node, std::uint64_t rev) {
   HttpResponse response = json_answer(status, node);
   response.headers.push_back({"ETag", fmt::format("\"{}\"", rev)});
   return response;
+}
+
+std::string client_key(const codec::HttpRequest& request) {
+  constexpr std::size_t kNetworkBytes = 8;
+  const auto parsed = IpAddress::parse(request.peer);
+  if (!parsed) return request.peer;
+  const IpAddress address = parsed->unmapped();
+  if (address.is_v4()) return address.str();
+  return to_hex(as_bytes(address.bytes().substr(0, kNetworkBytes))) + "/64";
 }
 
 Expected<Node> read_body(const codec::HttpRequest& request) {

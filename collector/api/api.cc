@@ -2,6 +2,7 @@
 
 #include "collector/api/answers.h"
 #include "collector/api/json_views.h"
+#include "collector/api/session_cookie.h"
 #include "common/base/strings.h"
 
 #include <fmt/format.h>
@@ -21,16 +22,18 @@ void Api::Call::answer(HttpResponse response) const {
 }
 
 Api::Api(Ports ports)
-    : ports_(std::move(ports)) {}
+    : ports_(std::move(ports)),
+      feed_(ports_.loop, ports_.views, ports_.query,
+            std::string{session_cookie_name(ports_.secure_cookies)}) {}
 
 Api::~Api() = default;
 
 void Api::add(Router& router, HttpMethod method, std::string pattern, Action action,
-              std::string_view collection, Run run) {
+              std::string_view collection, Run run, std::string_view owner) {
   router.add(method, std::move(pattern),
-             [this, action, collection, run = std::move(run)](const codec::HttpRequest& request,
-                                                              const PathValues& values,
-                                                              io::HttpResponder responder) {
+             [this, action, collection, owner, run = std::move(run)](
+                 const codec::HttpRequest& request, const PathValues& values,
+                 io::HttpResponder responder) {
                const Now now = ports_.loop.now();
                auto view = ports_.views.view();
                if (view == nullptr) {
@@ -43,34 +46,62 @@ void Api::add(Router& router, HttpMethod method, std::string pattern, Action act
                  }
                  std::move(responder).send(std::move(response));
                };
-               auto principal = authenticate(request, *view, now.wall);
+               auto principal = authenticate(request, *view, now.wall,
+                                             session_cookie_name(ports_.secure_cookies));
                if (!principal) {
-                 const auto verdict = strangers_.take(request.peer, now.mono);
+                 const auto verdict = strangers_.take(client_key(request), now.mono);
                  if (!verdict.allowed)
                    return refuse(problem(429, "too many tries without a token"), verdict);
                  return refuse(problem(401, principal.error().text), {});
                }
                const auto verdict = rate_.take(principal->actor, now.mono);
                if (!verdict.allowed) return refuse(problem(429, "too many requests"), verdict);
-               if (const auto why = authorize(*principal, action, {collection, {}})) {
+               if (auto foreign = refuse_foreign(request, *principal)) {
+                 return refuse(*std::move(foreign), {});
+               }
+               const std::string_view whose =
+                   owner.empty() ? std::string_view{} : values.find(owner)->second;
+               if (const auto why = authorize(*principal, action, {collection, whose})) {
                  return refuse(problem(403, *why), {});
                }
-               if (principal->token) touch(*principal->token, *view, now.wall);
+               touch(*principal, *view, now.wall);
                run(Call{request, values, *std::move(principal), std::move(view),
                         std::make_shared<io::HttpResponder>(std::move(responder))});
              });
 }
 
-void Api::touch(const TokenId& token, const EngineView& view, WallTime now) {
-  constexpr Duration kEvery = std::chrono::hours{1};
-  const auto told = touched_.find(token);
-  if (told != touched_.end() && now - told->second < kEvery) return;
-  for (const auto& [digest, row] : view.auth->tokens) {
-    if (row.id == token && row.last_used && now - *row.last_used < kEvery) return;
+std::optional<HttpResponse> Api::refuse_foreign(const codec::HttpRequest& request,
+                                                const Principal& principal) const {
+  const bool reads = request.method == HttpMethod::kGet || request.method == HttpMethod::kHead;
+  if (principal.session.empty() || reads) return std::nullopt;
+  if (const auto why = cross_site(request, ports_.public_url, true)) return problem(403, *why);
+  if (!request.body.empty() && !request.header("content-type")) {
+    return problem(415, "expected Content-Type: application/json");
   }
-  if (touched_.size() > view.auth->tokens.size()) touched_.clear();
+  return std::nullopt;
+}
+
+void Api::touch(const Principal& principal, const EngineView& view, WallTime now) {
+  constexpr Duration kTokenEvery = std::chrono::hours{1};
+  const bool is_token = principal.token.has_value();
+  if (!is_token && principal.session.empty()) return;
+  const std::string key = is_token ? principal.token->str() : principal.session;
+  const Duration every = is_token ? kTokenEvery : kTouchEvery;
+  const auto told = touched_.find(key);
+  if (told != touched_.end() && now - told->second < every) return;
+  if (is_token) {
+    for (const auto& [digest, row] : view.auth->tokens) {
+      if (row.id == *principal.token && row.last_used && now - *row.last_used < every) return;
+    }
+  } else {
+    const SessionRow& row = view.auth->sessions.at(principal.session);
+    if (row.expires - now > kSessionIdle - every) return;
+  }
+  if (touched_.size() > view.auth->tokens.size() + view.auth->sessions.size()) touched_.clear();
+  Event event = TouchSession{principal.session};
+  if (is_token) event = TouchTokens{{*principal.token}};
   // The engine may be busy: then another request tells it.
-  if (ports_.engine.push({TouchTokens{{token}}, {}})) touched_[token] = now;
+  if (ports_.engine.push({std::move(event), {}})) touched_[key] = now;
 }
 
 void Api::command(const Call& call, Event event, Ok ok, std::string strip) {
@@ -105,6 +136,7 @@ void Api::add_routes(Router& router) {
   add_access(router);
   add_reports(router);
   add_events(router);
+  add_sessions(router);
 }
 
 void Api::add_events(Router& router) {

@@ -15,9 +15,11 @@
 //      revision; the check and the write are one step.
 //  AP4 A POST with Idempotency-Key (1 to 128 printable characters) is carried out once within 24 h;
 //      sent again it answers with what was made then.
+//  AP5 A request is believed a token, or the cookie of a session (session_cookie.h says when).
 
 #include "collector/api/authorize.h"
 #include "collector/api/event_feed.h"
+#include "collector/api/login_guard.h"
 #include "collector/api/router.h"
 #include "collector/ports/event_sink.h"
 #include "collector/ports/query_port.h"
@@ -25,6 +27,7 @@
 #include "common/base/rate_limiter.h"
 #include "common/codec/node.h"
 #include "common/io/event_loop.h"
+#include "common/io/password_pool.h"
 
 #include <functional>
 #include <map>
@@ -43,6 +46,12 @@ class Api {
   /// once.
   static constexpr RateLimiter::Options kRate{std::chrono::milliseconds{20}, 500, 10'000};
   static constexpr RateLimiter::Options kStrangers{std::chrono::seconds{1}, 20, 10'000};
+  /// Failed logins of an account, and from an address, which may be an office or a proxy
+  /// (LoginGuard).
+  static constexpr std::uint32_t kAccountFailures = 5;
+  static constexpr std::uint32_t kAddressFailures = 20;
+  /// A session's end is moved on at most this often.
+  static constexpr Duration kTouchEvery = std::chrono::minutes{5};
 
   struct Ports {
     io::EventLoop& loop;
@@ -53,6 +62,9 @@ class Api {
     std::function<Uuid()> new_id;
     /// 256 random bits in base64url, 43 characters.
     std::function<std::string()> new_secret;
+    io::PasswordPool& passwords;
+    std::string public_url;       ///< As configured; may be empty.
+    bool secure_cookies = false;  ///< People come by https.
   };
 
   explicit Api(Ports ports);
@@ -87,8 +99,9 @@ class Api {
   /// Reads on the thread `query`.
   using Read = std::function<io::HttpResponse(StoreReader& reader)>;
 
+  /// `owner`: the name in the pattern that stands for the user whose object it is.
   void add(Router& router, codec::HttpMethod method, std::string pattern, Action action,
-           std::string_view collection, Run run);
+           std::string_view collection, Run run, std::string_view owner = {});
   void add_catalog(Router& router);
   void add_collection(Router& router, ObjectKind kind);
   void add_incidents(Router& router);
@@ -96,6 +109,17 @@ class Api {
   void add_access(Router& router);
   void add_reports(Router& router);
   void add_events(Router& router);
+  void add_sessions(Router& router);
+  void log_in(const codec::HttpRequest& request, io::HttpResponder responder);
+  /// The password was right: it matched `hash`.
+  void open_session(const std::string& user, const std::string& hash, const std::string& client,
+                    const std::shared_ptr<io::HttpResponder>& responder);
+  void set_password(const Call& call);
+  void store_password(const Call& call, std::string password);
+
+  /// Why a session may not change something by this request.
+  std::optional<io::HttpResponse> refuse_foreign(const codec::HttpRequest& request,
+                                                 const Principal& principal) const;
 
   /// `strip`: what is taken from the front of the paths of errors.
   void command(const Call& call, Event event, Ok ok, std::string strip = {});
@@ -106,13 +130,16 @@ class Api {
   void apply(const Call& call);
 
   Ports ports_;
-  EventFeed feed_{ports_.loop, ports_.views, ports_.query};
-  /// TokenRow::last_used, to the hour.
-  void touch(const TokenId& token, const EngineView& view, WallTime now);
+  EventFeed feed_;
+  /// TokenRow::last_used, to the hour; SessionRow::expires, to kTouchEvery.
+  void touch(const Principal& principal, const EngineView& view, WallTime now);
 
-  std::map<TokenId, WallTime> touched_;  ///< Told to the engine; no more than there are tokens.
+  /// By token id or session digest, when the engine was told; no more than there are of them.
+  std::map<std::string, WallTime> touched_;
   RateLimiter rate_{kRate};
   RateLimiter strangers_{kStrangers};
+  LoginGuard accounts_{kAccountFailures};
+  LoginGuard addresses_{kAddressFailures};
 };
 
 }  // namespace tocsin::collector

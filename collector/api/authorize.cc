@@ -3,6 +3,7 @@
 #include "common/base/bytes.h"
 #include "common/base/digest.h"
 #include "common/base/strings.h"
+#include "common/codec/cookies.h"
 
 #include <fmt/format.h>
 
@@ -33,6 +34,7 @@ constexpr std::array kRules = {
     Rule{"agents", Role::kViewer, Role::kAdmin},
     Rule{"enrolments", Role::kAdmin, Role::kAdmin},
     Rule{"users", Role::kEditor, Role::kAdmin},
+    Rule{"session", Role::kViewer, Role::kViewer},
     Rule{"tokens", Role::kAdmin, Role::kAdmin},
     Rule{"audit", Role::kAdmin, Role::kAdmin},
 };
@@ -96,11 +98,43 @@ std::vector<std::string_view> collections() {
 
 std::string token_digest(std::string_view secret) { return to_hex(sha256(as_bytes(secret))); }
 
+namespace {
+
+/// Of the cookie; nothing when there is none.
+std::optional<Expected<Principal>> session_of(const codec::HttpRequest& request,
+                                              const EngineView& view, WallTime now,
+                                              std::string_view cookie) {
+  const auto header = request.header("cookie");
+  if (!header) return std::nullopt;
+  const auto secret = codec::find_cookie(*header, cookie);
+  if (!secret) return std::nullopt;
+  const auto it = view.auth->sessions.find(token_digest(*secret));
+  if (it == view.auth->sessions.end() || it->second.expires <= now) {
+    return fail(Errc::kDenied, "this session has ended: log in again");
+  }
+  for (const auto& [key, user] : view.catalog->users) {
+    if (user.id != it->second.user) continue;
+    if (user.disabled) break;
+    Principal out;
+    out.actor = "user:" + key;
+    out.user = key;
+    out.role = user.role;
+    out.session = it->first;
+    return out;
+  }
+  return fail(Errc::kDenied, "this session's user is disabled or gone");
+}
+
+}  // namespace
+
 Expected<Principal> authenticate(const codec::HttpRequest& request, const EngineView& view,
-                                 WallTime now) {
+                                 WallTime now, std::string_view cookie) {
   constexpr std::string_view kBearer = "bearer ";
   const auto header = request.header("authorization");
-  if (!header) return fail(Errc::kDenied, "expected a header Authorization: Bearer TOKEN");
+  if (!header) {
+    if (auto session = session_of(request, view, now, cookie)) return *std::move(session);
+    return fail(Errc::kDenied, "expected a header Authorization: Bearer TOKEN, or a session");
+  }
   if (header->size() <= kBearer.size() || to_lower(header->substr(0, kBearer.size())) != kBearer) {
     return fail(Errc::kDenied, "expected Authorization: Bearer TOKEN, not another scheme");
   }

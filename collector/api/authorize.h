@@ -23,6 +23,7 @@ struct Principal {
   Role role = Role::kViewer;
   std::vector<std::string> scopes;  ///< Empty: everything of the role.
   std::optional<TokenId> token;
+  std::string session;  ///< SessionRow::digest; empty: the request came with a token.
 };
 
 enum class Action : std::uint8_t { kRead, kWrite };
@@ -50,8 +51,10 @@ inline constexpr std::string_view kTokenPrefix = "tcs_";
 /// What is kept of a token.
 std::string token_digest(std::string_view secret);
 
-/// The principal of "Authorization: Bearer TOKEN", or why there is none.
+/// The principal of "Authorization: Bearer TOKEN", or else of the session in the cookie of that
+/// name (session_cookie.h), or why there is none. A token wins. Whether a session may change
+/// something with this request is a question of its own (cross_site).
 Expected<Principal> authenticate(const codec::HttpRequest& request, const EngineView& view,
-                                 WallTime now);
+                                 WallTime now, std::string_view cookie);
 
 }  // namespace tocsin::collector

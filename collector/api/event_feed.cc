@@ -27,10 +27,11 @@ std::string event_text(const EventRow& row) {
 
 }  // namespace
 
-EventFeed::EventFeed(io::EventLoop& loop, ViewSource& views, QueryPort& query)
+EventFeed::EventFeed(io::EventLoop& loop, ViewSource& views, QueryPort& query, std::string cookie)
     : loop_(loop),
       views_(views),
-      query_(query) {
+      query_(query),
+      cookie_(std::move(cookie)) {
   beat();
 }
 
@@ -114,7 +115,7 @@ void EventFeed::beat() {
   const io::HttpPiece comment{":\n\n"};
   for (Reader& reader : readers_) {
     if (view == nullptr) break;
-    const auto principal = authenticate(reader.request, *view, now);
+    const auto principal = authenticate(reader.request, *view, now, cookie_);
     if (!principal || authorize(*principal, Action::kRead, {"events", {}})) {
       reader.stream->close();
     } else {

@@ -8,7 +8,8 @@
 // Specification
 //  EF1 A reader begins after Last-Event-ID, or with what is committed from now on. It gets every
 //      event of its topics once, in order.
-//  EF2 Every kHeartbeatEvery a comment is sent; then the reader's token is looked at again, and the
+//  EF2 Every kHeartbeatEvery a comment is sent; then the reader's token or session is looked at
+//  again, and the
 //      stream ends when it is no longer good.
 //  EF3 A reader with more than kBufferedMax unread bytes, or more than kBehindMax events behind, is
 //      sent "event: resync" and its stream ends: it reads the present anew.
@@ -37,7 +38,8 @@ class EventFeed {
   static constexpr std::uint64_t kBehindMax = 10'000;
   static constexpr std::size_t kReadAtOnce = 500;
 
-  EventFeed(io::EventLoop& loop, ViewSource& views, QueryPort& query);
+  /// `cookie`: name of the session's.
+  EventFeed(io::EventLoop& loop, ViewSource& views, QueryPort& query, std::string cookie);
   ~EventFeed();
   EventFeed(const EventFeed&) = delete;
   EventFeed& operator=(const EventFeed&) = delete;
@@ -68,6 +70,7 @@ class EventFeed {
   io::EventLoop& loop_;
   ViewSource& views_;
   QueryPort& query_;
+  const std::string cookie_;
   std::list<Reader> readers_;
   bool reading_ = false;
   io::TimerHandle beat_;

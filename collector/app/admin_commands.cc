@@ -2,6 +2,7 @@
 
 #include "collector/api/authorize.h"
 #include "collector/app/bundle.h"
+#include "collector/core/password_policy.h"
 #include "common/base/bytes.h"
 #include "common/base/strings.h"
 #include "common/io/random.h"
@@ -49,6 +50,7 @@ Expected<void> AdminCommands::dispatch(const Node& request, const std::string& a
   std::string subject;
   if (command == "enroll") return enroll(reader, actor, answer);
   if (command == "admin-token") return admin_token(reader, actor, answer);
+  if (command == "set-password") return set_password(reader, actor, answer);
   if (command == "agents") {
     answer(agents());
     return {};
@@ -67,7 +69,8 @@ Expected<void> AdminCommands::dispatch(const Node& request, const std::string& a
   }
   return fail(
       Errc::kUnsupported,
-      "unknown command \"{}\"; known are enroll, admin-token, revoke-agent, agents, ack, resolve",
+      "unknown command \"{}\"; known are enroll, admin-token, set-password, revoke-agent, agents, "
+      "ack, resolve",
       printable(command, 64));
 }
 
@@ -142,24 +145,68 @@ Expected<void> AdminCommands::admin_token(codec::MapReader& reader, const std::s
     }
     return ask(AddToken{std::move(token), actor}, std::move(fields), answer);
   }
+  return make_admin(key, actor, answer, [this, token, actor, fields, answer] {
+    return ask(AddToken{token, actor}, fields, answer);
+  });
+}
+
+Expected<void> AdminCommands::make_admin(const std::string& key, const std::string& actor,
+                                         const AdminServer::Answer& answer,
+                                         std::function<Expected<void>()> then) {
   ApplyCatalog create;
   UserSpec user;
-  user.id = UserId{io::mint_uuid(now)};
+  user.id = UserId{io::mint_uuid(ports_.loop.now().wall)};
   user.key = user.name = key;
   user.role = Role::kAdmin;
   create.edit.users.push_back(std::move(user));
   create.edit.preconditions.push_back({{ObjectKind::kUser, key}, std::uint64_t{0}});
   create.actor = actor;
-  EngineInput input{std::move(create), [this, token, actor, fields, answer](Reply reply) {
-                      ports_.loop.post([this, token, actor, fields, answer, reply] {
+  EngineInput input{std::move(create), [this, then = std::move(then), answer](Reply reply) {
+                      ports_.loop.post([then, answer, reply] {
                         if (reply.error) return answer(admin_error(*reply.error));
-                        if (auto done = ask(AddToken{token, actor}, fields, answer); !done) {
-                          answer(admin_error(done.error()));
-                        }
+                        if (auto done = then(); !done) answer(admin_error(done.error()));
                       });
                     }};
   if (ports_.engine.push(std::move(input))) return {};
   return fail(Errc::kUnavailable, "the collector is too busy or stopping: try again");
+}
+
+Expected<void> AdminCommands::set_password(codec::MapReader& reader, const std::string& actor,
+                                           const AdminServer::Answer& answer) {
+  std::string key = "admin";
+  std::string password;
+  reader.text("user", key);
+  reader.text("password", password);
+  if (!is_key(key)) {
+    return fail(Errc::kInvalid, "a user is 1 to 63 characters of a-z, 0-9 and -, not \"{}\"",
+                printable(key, 64));
+  }
+  const auto view = ports_.view();
+  UserSpec user;
+  user.key = user.name = key;
+  const auto found = view->catalog->users.find(key);
+  const bool known = found != view->catalog->users.end();
+  if (known) user = found->second;
+  if (user.disabled) return fail(Errc::kDenied, "user {} is disabled", key);
+  if (!known && !view->auth->credentials.empty()) {
+    // The first one may be made here; a slip of the key must not make another admin.
+    return fail(Errc::kNotFound, "no user '{}': make one first", key);
+  }
+  if (const auto why = check_password(password, user)) {
+    return fail(Errc::kInvalid, "the password: {}", *why);
+  }
+  const bool taken = ports_.passwords.try_hash(
+      io::Secret{std::move(password)},
+      [this, key, actor, known, answer](const Expected<std::string>& hash) {
+        if (!hash) return answer(admin_error(hash.error()));
+        const auto store = [this, key, actor, answer, hash = *hash] {
+          return ask(SetPassword{key, hash, actor}, {{"user", Node::string(key)}}, answer);
+        };
+        auto done = known ? store() : make_admin(key, actor, answer, store);
+        if (!done) answer(admin_error(done.error()));
+      });
+  if (taken) return {};
+  return fail(Errc::kUnavailable, "too many passwords are being checked: try again");
 }
 
 std::string new_secret() {

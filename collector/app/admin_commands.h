@@ -7,6 +7,9 @@
 //   {"command":"agents"}                                               -> {"agents":[{...}]}
 //   {"command":"admin-token","user":U}    -> {"user":U,"token":SECRET}: of an admin, who is made
 //                                            if there is no such user
+//   {"command":"set-password","user":U,"password":P} -> {"user":U}: of an admin who is made, if no
+//   user
+//                                            has the key and nobody has a password yet
 //   {"command":"ack","incident":N}, {"command":"resolve","incident":N} -> {"incident":"INC-N"}
 //
 // N is INC-42, 42 or the id. Every answer has "ok"; see admin_socket.h.
@@ -14,6 +17,7 @@
 #include "collector/app/admin_socket.h"
 #include "collector/core/engine.h"
 #include "collector/ports/event_sink.h"
+#include "common/io/password_pool.h"
 
 #include <functional>
 #include <memory>
@@ -35,6 +39,7 @@ class AdminCommands {
     std::string server_key;                                   ///< Z85, for bundles.
     std::string agents_endpoint;                              ///< As bound, or as configured.
     std::string hostname;                                     ///< In place of a wildcard address.
+    io::PasswordPool& passwords;
   };
 
   explicit AdminCommands(Ports ports);
@@ -49,6 +54,12 @@ class AdminCommands {
                         const AdminServer::Answer& answer);
   Expected<void> admin_token(codec::MapReader& reader, const std::string& actor,
                              const AdminServer::Answer& answer);
+  Expected<void> set_password(codec::MapReader& reader, const std::string& actor,
+                              const AdminServer::Answer& answer);
+  /// Makes an admin of that key, then `then`.
+  Expected<void> make_admin(const std::string& key, const std::string& actor,
+                            const AdminServer::Answer& answer,
+                            std::function<Expected<void>()> then);
   codec::Node agents() const;
   Expected<IncidentRow> find_incident(const std::string& name) const;
   /// Answers with `fields` once the command's reply has come without an error.

@@ -29,6 +29,7 @@
 #include "common/io/http_server.h"
 #include "common/io/log.h"
 #include "common/io/metrics.h"
+#include "common/io/password_pool.h"
 #include "common/io/privileges.h"
 #include "common/io/random.h"
 #include "common/io/sd_notify.h"
@@ -123,6 +124,7 @@ struct Collector::Impl {
   std::unique_ptr<QueryThread> queries;
   std::unique_ptr<status::StatusPages> pages;
   Router router;
+  std::unique_ptr<io::PasswordPool> passwords;
   std::unique_ptr<AckLinks> ack_links;
   std::unique_ptr<Api> api;
   std::unique_ptr<io::HttpServer> http;
@@ -292,9 +294,10 @@ Started<void> Collector::Impl::open_http() {
   io::publish_build_info(metrics);
   pages = std::make_unique<status::StatusPages>(loop.clock(), views);
   add_public_routes(router, {views, *pages, [this] { return metrics_text(); }});
-  api = std::make_unique<Api>(Api::Ports{loop, views, heart->engine(), *queries,
-                                         [this] { return io::mint_uuid(loop.now().wall); },
-                                         new_secret});
+  passwords = std::make_unique<io::PasswordPool>(loop);
+  api = std::make_unique<Api>(Api::Ports{
+      loop, views, heart->engine(), *queries, [this] { return io::mint_uuid(loop.now().wall); },
+      new_secret, *passwords, config.public_url, config.public_url.starts_with("https://")});
   api->add_routes(router);
   ack_links =
       std::make_unique<AckLinks>(AckLinks::Ports{loop, views, heart->engine(), *queries, ack_key});
@@ -313,7 +316,7 @@ Started<void> Collector::Impl::open_http() {
 Started<void> Collector::Impl::open_admin() {
   commands = std::make_unique<AdminCommands>(
       AdminCommands::Ports{heart->engine(), loop, [this] { return views.view(); }, keys.public_key,
-                           ingest->endpoint(), hostname()});
+                           ingest->endpoint(), hostname(), *passwords});
   auto opened = AdminServer::open(
       loop, config.admin_socket_path(),
       [this](const codec::Node& request, const std::string& actor, AdminServer::Answer answer) {
@@ -480,8 +483,9 @@ Started<codec::Node> ask_offline(const CollectorConfig& config, const codec::Nod
   if (!errors.empty()) return tl::unexpected(StartError{Exit::kConfig, errors});
   loop.run_once(Duration{0});
 
+  io::PasswordPool passwords(loop);
   AdminCommands commands({(*heart)->engine(), loop, [&view] { return view; }, keys->public_key,
-                          config.agents, hostname()});
+                          config.agents, hostname(), passwords});
   codec::Node answer;
   commands.handle(request, fmt::format("command line uid {}", person),
                   [&loop, &answer](const codec::Node& node) {

@@ -24,6 +24,7 @@ constexpr std::array kCommands = {
     Command{"check-config", 0, ""},
     Command{"enroll", 0, ""},
     Command{"admin-token", 0, ""},
+    Command{"set-password", 0, ""},
     Command{"agents", 0, ""},
     Command{"revoke-agent", 1, "the agent's id (see tocsin-collector agents)"},
     Command{"ack", 1, "the incident, such as INC-42"},
@@ -46,6 +47,8 @@ const char* usage() {
          "         [--expires 24h] [--endpoint tcp://HOST:PORT]...\n"
          "  admin-token           print an API token of an admin, once\n"
          "         [--user KEY]   default admin; made if there is no such user\n"
+         "  set-password          set a user's password, read from the terminal or from stdin\n"
+         "         [--user KEY]   default admin; made if nobody has a password yet\n"
          "  agents                list the agents\n"
          "  revoke-agent ID       shut an agent out at once\n"
          "  ack INCIDENT          acknowledge an incident\n"
@@ -150,8 +153,8 @@ Expected<CommandLine> parse_command_line(std::vector<std::string> arguments) {
   if (out.command == "enroll" && out.region.empty()) {
     return fail(Errc::kInvalid, "enroll wants --region: the key of the region the agent is in");
   }
-  if (out.command != "admin-token" && !out.user.empty()) {
-    return fail(Errc::kInvalid, "--user belongs to admin-token");
+  if (out.command != "admin-token" && out.command != "set-password" && !out.user.empty()) {
+    return fail(Errc::kInvalid, "--user belongs to admin-token and set-password");
   }
   if (out.command != "restore" && out.replace) {
     return fail(Errc::kInvalid, "--replace belongs to restore");

@@ -16,10 +16,14 @@
 #include "common/io/yaml.h"
 
 #include <fmt/format.h>
+#include <termios.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <iostream>
 
 namespace tocsin::collector {
 namespace {
@@ -99,7 +103,36 @@ Exit init(const CollectorConfig& config) {
   return Exit::kOk;
 }
 
-codec::Node request_of(const CommandLine& line) {
+/// One line of stdin; on a terminal asked for twice and not shown.
+Expected<io::Secret> read_password() {
+  const bool terminal = ::isatty(STDIN_FILENO) == 1;
+  termios before{};
+  if (terminal && ::tcgetattr(STDIN_FILENO, &before) != 0) {
+    return fail_errno("look at the terminal", errno);
+  }
+  const auto read_line = [&](const char* prompt) {
+    if (terminal) {
+      fmt::print(stderr, "{}", prompt);
+      termios silent = before;
+      silent.c_lflag &= ~static_cast<tcflag_t>(ECHO);
+      ::tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent);
+    }
+    std::string line;
+    std::getline(std::cin, line);
+    if (terminal) {
+      ::tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
+      fmt::print(stderr, "\n");
+    }
+    return line;
+  };
+  std::string once = read_line("New password: ");
+  if (terminal && read_line("Again: ") != once) {
+    return fail(Errc::kInvalid, "the two are not the same");
+  }
+  return io::Secret{std::move(once)};
+}
+
+codec::Node request_of(const CommandLine& line, const std::string& password) {
   using codec::Node;
   Node request = Node::map({{"command", Node::string(line.command)}});
   if (line.command == "enroll") {
@@ -110,6 +143,9 @@ codec::Node request_of(const CommandLine& line) {
     request.set("endpoints", std::move(endpoints));
   } else if (line.command == "admin-token") {
     if (!line.user.empty()) request.set("user", Node::string(line.user));
+  } else if (line.command == "set-password") {
+    if (!line.user.empty()) request.set("user", Node::string(line.user));
+    request.set("password", Node::string(password));
   } else if (line.command == "revoke-agent") {
     request.set("agent", Node::string(line.operands[0]));
   } else if (line.command == "ack" || line.command == "resolve") {
@@ -127,6 +163,8 @@ void print_answer(const CommandLine& line, const codec::Node& answer) {
     fmt::print("{}", text("bundle"));
   } else if (line.command == "admin-token") {
     fmt::print("{}\n", text("token"));
+  } else if (line.command == "set-password") {
+    fmt::print("user {} has a new password; their sessions have ended\n", text("user"));
   } else if (line.command == "agents") {
     fmt::print("{}", format_agents(answer));
   } else if (line.command == "revoke-agent") {
@@ -138,7 +176,15 @@ void print_answer(const CommandLine& line, const codec::Node& answer) {
 
 /// Through the running collector, or else on its state directory.
 Exit ask(const CommandLine& line, const CollectorConfig& config) {
-  const codec::Node request = request_of(line);
+  io::Secret password;
+  if (line.command == "set-password") {
+    auto read = read_password();
+    if (!read) {
+      return complain(Exit::kFailure, {"tocsin-collector set-password: " + read.error().text});
+    }
+    password = *std::move(read);
+  }
+  const codec::Node request = request_of(line, password.reveal());
   auto answer = call_admin(config.admin_socket_path(), request, kAdminPatience);
   if (!answer) {
     // Nobody serves: the log belongs to the daemon, here people read.

@@ -91,6 +91,7 @@ Decision Engine::step(const Event& event, const Group& group) {
                  [&](const RevokeToken& e) { on_revoke_token(t, e); },
                  [&](const TouchTokens& e) { on_touch_tokens(t, e); },
                  [&](const OpenSession& e) { on_open_session(t, e); },
+                 [&](const TouchSession& e) { on_touch_session(t, e); },
                  [&](const CloseSessions& e) { on_close_sessions(t, e); },
                  [&](const PutReport& e) { on_put_report(t, e); },
                  [&](const AddReportUpdate& e) { on_add_report_update(t, e); },

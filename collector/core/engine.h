@@ -172,10 +172,12 @@ struct SendTest {
   std::string actor;
 };
 
+/// Ends the user's sessions but `keep`.
 struct SetPassword {
   std::string user;
   std::string password_hash;
   std::string actor;
+  std::string keep{};  ///< Digest of the session that asked; may be empty.
 };
 
 struct AddToken {
@@ -196,6 +198,11 @@ struct TouchTokens {
 
 struct OpenSession {
   SessionRow session;
+};
+
+/// The session was used: it lives kSessionIdle from now, at most kSessionMax from its login.
+struct TouchSession {
+  std::string digest;
 };
 
 /// One session, or every one of a user (digest empty).
@@ -257,7 +264,8 @@ using Event =
                  EnrolAgent, RevokeAgent, AcknowledgeIncident, ResolveIncident, RunNow,
                  RemoveEnrolment, ReassignIncident, AddIncidentNote, WatchIncident, SendTest,
                  SetPassword, AddToken, RevokeToken, TouchTokens, OpenSession, CloseSessions,
-                 PutReport, AddReportUpdate, DeleteReport, DeliveryTrouble, ChannelHealth>;
+                 PutReport, AddReportUpdate, DeleteReport, DeliveryTrouble, ChannelHealth,
+                 TouchSession>;
 
 // --- effects, only after the commit ---
 

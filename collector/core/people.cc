@@ -1,5 +1,7 @@
 #include "collector/core/transition.h"
 
+#include <algorithm>
+
 namespace tocsin::collector {
 
 namespace {
@@ -19,17 +21,24 @@ void remove_session(Transition& t, std::map<std::string, SessionRow>::iterator i
   ++t.s.auth_rev;
 }
 
-std::size_t close_sessions_of(Transition& t, const UserId& user) {
+std::size_t close_sessions_of(Transition& t, const UserId& user, const std::string& keep = {}) {
   std::size_t closed = 0;
   for (auto it = t.s.auth.sessions.begin(); it != t.s.auth.sessions.end();) {
     const auto next = std::next(it);
-    if (it->second.user == user) {
+    if (it->second.user == user && it->first != keep) {
       remove_session(t, it);
       ++closed;
     }
     it = next;
   }
   return closed;
+}
+
+std::string key_of_user(Transition& t, const UserId& id) {
+  for (const auto& [key, user] : t.s.catalog.users) {
+    if (user.id == id) return key;
+  }
+  return id.str();
 }
 
 }  // namespace
@@ -45,7 +54,7 @@ void on_set_password(Transition& t, const SetPassword& command) {
   t.s.auth.credentials[user->id] = std::move(row);
   ++t.s.auth_rev;
   // Whoever knew the old one is out.
-  close_sessions_of(t, user->id);
+  close_sessions_of(t, user->id, command.keep);
   t.audit(command.actor, "set-password", "user", command.user);
   t.reply();
 }
@@ -127,19 +136,30 @@ void on_open_session(Transition& t, const OpenSession& command) {
   t.row(command.session);
   sessions[command.session.digest] = command.session;
   ++t.s.auth_rev;
-  for (const auto& [key, user] : t.s.catalog.users) {
-    if (user.id == command.session.user) t.audit("user:" + key, "login", "user", key);
-  }
+  const std::string key = key_of_user(t, command.session.user);
+  t.audit("user:" + key, "login", "user", key);
   t.reply();
+}
+
+void on_touch_session(Transition& t, const TouchSession& command) {
+  t.reply();
+  const auto it = t.s.auth.sessions.find(command.digest);
+  if (it == t.s.auth.sessions.end() || it->second.expires <= t.wall()) return;
+  const WallTime until = std::min(t.wall() + kSessionIdle, it->second.created + kSessionMax);
+  if (until <= it->second.expires) return;
+  it->second.expires = until;
+  t.row(it->second);
+  ++t.s.auth_rev;
 }
 
 void on_close_sessions(Transition& t, const CloseSessions& command) {
   if (command.digest.empty()) {
     const std::size_t closed = close_sessions_of(t, command.user);
-    t.audit(command.actor, "close-sessions", "user", command.user.str(),
+    t.audit(command.actor, "close-sessions", "user", key_of_user(t, command.user),
             fmt::format("{} sessions", closed));
   } else if (const auto it = t.s.auth.sessions.find(command.digest);
              it != t.s.auth.sessions.end()) {
+    t.audit(command.actor, "logout", "user", key_of_user(t, it->second.user));
     remove_session(t, it);
   }
   t.reply();

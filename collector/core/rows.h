@@ -78,12 +78,16 @@ struct TokenRow {
   friend bool operator==(const TokenRow&, const TokenRow&) = default;
 };
 
+/// A session ends that long after its last request, and at the latest that long after its login.
+inline constexpr Duration kSessionIdle = std::chrono::hours{12};
+inline constexpr Duration kSessionMax = std::chrono::hours{24 * 7};
+
 /// KEY digest. A login in a browser.
 struct SessionRow {
   std::string digest;  ///< SHA-256 of the cookie's value, hex.
   UserId user;
   WallTime created;
-  WallTime expires;
+  WallTime expires;    ///< Moved on by requests (TouchSession).
   std::string client;  ///< User-Agent, printable, cut.
   bool removed = false;
 

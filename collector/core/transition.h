@@ -146,6 +146,7 @@ void on_add_token(Transition& t, const AddToken& command);
 void on_revoke_token(Transition& t, const RevokeToken& command);
 void on_touch_tokens(Transition& t, const TouchTokens& command);
 void on_open_session(Transition& t, const OpenSession& command);
+void on_touch_session(Transition& t, const TouchSession& command);
 void on_close_sessions(Transition& t, const CloseSessions& command);
 /// What users of `before` who are gone or disabled had is taken away.
 void sync_users(Transition& t, const Catalog& before);

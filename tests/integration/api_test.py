@@ -97,6 +97,45 @@ class Api(unittest.TestCase):
             status, answer, headers = stranger(method, path.replace("{key}", "x"))
             self.assertEqual((status, headers["WWW-Authenticate"]), (401, "Bearer"))
 
+    def test_a_person_logs_in_with_a_password_and_out(self):
+        collector = [str(self.world.binary("tocsin-collector")), "set-password", "--config",
+                     str(self.world.collector_config), "--user"]
+        self.admin("POST", "/users", {"key": "pia", "role": "editor", "email": "pia@example.com"})
+        weak = subprocess.run([*collector, "pia"], input="pia-pia-2026\n", text=True, capture_output=True)
+        self.assertEqual((weak.returncode, "pia-pia" in weak.stderr), (1, False), weak.stderr)
+        done = subprocess.run([*collector, "pia"], input="grey tinted glasses\n", text=True,
+                              capture_output=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        stranger = Client(self.world.api_port)
+        login = {"user": "pia@example.com", "password": "grey tinted glasses"}
+        self.assertEqual(stranger("POST", "/session", login | {"password": "x"})[0], 401)
+        self.assertEqual(stranger("POST", "/session", {"user": "pia"})[0], 422)
+        status, answer, headers = stranger("POST", "/session", login)
+        self.assertEqual((status, answer["role"]), (200, "editor"), answer)
+        cookie = headers["Set-Cookie"].partition(";")[0]
+        self.assertIn("HttpOnly; SameSite=Lax", headers["Set-Cookie"])
+        # What was answered survives a kill.
+        self.world.collector.kill()
+        self.world.start_collector()
+        self.world.wait_ready()
+        self.assertEqual(stranger("GET", "/session", Cookie=cookie)[1]["user"], "pia")
+        ours = {"Cookie": cookie, "Origin": f"http://127.0.0.1:{self.world.api_port}"}
+        self.assertEqual(stranger("POST", "/services", {"key": "by-pia"}, Cookie=cookie)[0], 403)
+        self.assertEqual(stranger("POST", "/services", {"key": "by-pia"}, **ours)[0], 201)
+        self.assertEqual(stranger("POST", "/users", {"key": "x"}, **ours)[0], 403)
+        change = {"password": "blue tinted glasses", "old_password": "grey tinted glasses"}
+        self.assertEqual(stranger("PUT", "/users/pia/password", change, **ours)[0], 204)
+        self.assertEqual(stranger("DELETE", "/session", **ours)[0], 204)
+        self.assertEqual(stranger("GET", "/session", Cookie=cookie)[0], 401)
+        actions = [a["action"] for a in self.admin("GET", "/audit?limit=500")[1]["items"]
+                   if a["kind"] == "user" and a["key"] == "pia"]
+        self.assertEqual(actions[::-1], ["create", "set-password", "login", "set-password", "logout"])
+        database = b"".join(p.read_bytes() for p in (self.world.dir / "collector").glob("collector.db*"))
+        for secret in (cookie.partition("=")[2], "tinted glasses"):
+            self.assertNotIn(secret.encode(), database)
+            self.assertNotIn(secret, self.world.collector.text())
+        self.world.wait_live(2)
+
     def test_scopes_narrow_and_revocation_ends_a_token(self):
         client = self.make_token("editor", ["monitors:read", "regions:write"])
         self.assertEqual(client("GET", "/monitors")[0], 200)

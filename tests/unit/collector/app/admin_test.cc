@@ -43,7 +43,8 @@ class AdminTest : public ::testing::Test {
     std::string pattern = fs::temp_directory_path() / "tocsin-admin-XXXXXX";
     ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
     directory = pattern;
-    auto view = std::make_shared<EngineView>();
+    view->catalog = catalog;
+    view->auth = auth;
     AgentView agent;
     agent.row.agent = kAgent;
     agent.row.region = "eu-west";
@@ -53,8 +54,9 @@ class AdminTest : public ::testing::Test {
     incident.id = kIncident;
     incident.number = 42;
     view->open_incidents.push_back(incident);
-    commands = std::make_unique<AdminCommands>(AdminCommands::Ports{
-        engine, loop, [view] { return view; }, kServerKey, "tcp://0.0.0.0:7401", "mon1"});
+    commands = std::make_unique<AdminCommands>(
+        AdminCommands::Ports{engine, loop, [this] { return view; }, kServerKey,
+                             "tcp://0.0.0.0:7401", "mon1", passwords});
     auto opened = AdminServer::open(
         loop, path(),
         [this](const Node& request, const std::string& who, AdminServer::Answer answer) {
@@ -88,6 +90,10 @@ class AdminTest : public ::testing::Test {
   SystemClock clock;
   io::EventLoop loop{clock};
   FakeEngine engine;
+  io::PasswordPool passwords{loop};
+  std::shared_ptr<Catalog> catalog = std::make_shared<Catalog>();
+  std::shared_ptr<AuthTables> auth = std::make_shared<AuthTables>();
+  std::shared_ptr<EngineView> view = std::make_shared<EngineView>();
   fs::path directory;
   std::unique_ptr<AdminCommands> commands;
   std::unique_ptr<AdminServer> server;
@@ -120,6 +126,39 @@ TEST_F(AdminTest, EnrollStoresThePublicHalfAndPrintsABundleWithTheSecretOne) {
   EXPECT_EQ(bundle->find("server_keys")->items[0].text, kServerKey);
   EXPECT_EQ(bundle->find("endpoints")->items[0].text, "tcp://mon1:7401");
   EXPECT_EQ(bundle->find("expires")->text, format_rfc3339(add->enrolment.expires_at));
+}
+
+TEST_F(AdminTest, TheFirstPasswordMakesItsAdmin) {
+  const auto answer =
+      call(R"({"command":"set-password","user":"root","password":"grey tinted glasses"})");
+  ASSERT_TRUE(answer) << answer.error().text;
+  ASSERT_EQ(engine.events.size(), 2U);
+  const auto* made = std::get_if<ApplyCatalog>(&engine.events[0]);
+  ASSERT_NE(made, nullptr);
+  EXPECT_EQ(made->edit.users.at(0).key, "root");
+  EXPECT_EQ(made->edit.users.at(0).role, Role::kAdmin);
+  const auto* set = std::get_if<SetPassword>(&engine.events[1]);
+  ASSERT_NE(set, nullptr);
+  EXPECT_TRUE(io::verify_password(io::Secret{"grey tinted glasses"}, set->password_hash));
+}
+
+TEST_F(AdminTest, ALaterPasswordMakesNobodyAndMustNotBeObvious) {
+  UserSpec ann;
+  ann.id = UserId{{5}};
+  ann.key = "ann";
+  catalog->users["ann"] = ann;
+  auth->credentials[ann.id] = {ann.id, "hash", {}, false};
+  EXPECT_EQ(call(R"({"command":"set-password","user":"anm","password":"grey tinted glasses"})")
+                .error()
+                .code,
+            Errc::kNotFound);
+  EXPECT_EQ(
+      call(R"({"command":"set-password","user":"ann","password":"ann-ann-2026"})").error().code,
+      Errc::kInvalid);
+  EXPECT_TRUE(engine.events.empty());
+  ASSERT_TRUE(call(R"({"command":"set-password","user":"ann","password":"grey tinted glasses"})"));
+  ASSERT_EQ(engine.events.size(), 1U);
+  EXPECT_EQ(std::get<SetPassword>(engine.events[0]).user, "ann");
 }
 
 TEST_F(AdminTest, WhatTheEngineRefusesIsTheAnswer) {

@@ -73,6 +73,31 @@ TEST(People, APasswordEndsTheSessionsThatTheOldOneOpened) {
   EXPECT_EQ(house.ask(SetPassword{"nobody", "h", "user:ann"}).error->code, Errc::kNotFound);
 }
 
+TEST(People, ThePasswordsOwnSessionMayStayAndALoginEndsWithUseOrWithAge) {
+  House house;
+  const UserId bob = test::an_id<UserId>(2);
+  const WallTime login = house.now().wall;
+  for (const char* digest : {"s1", "s2"}) {
+    house.ask(OpenSession{{digest, bob, login, login + kSessionIdle, "curl", false}});
+  }
+  EXPECT_FALSE(house.ask(SetPassword{"bob", "hash", "user:bob", "s2"}).error);
+  EXPECT_EQ(house.auth().sessions.size(), 1U);
+  house.advance(1h);
+  house.ask(TouchSession{"s2"});
+  EXPECT_EQ(house.auth().sessions.at("s2").expires, house.now().wall + kSessionIdle);
+  while (house.now().wall < login + kSessionMax - 1h) {
+    house.advance(6h);
+    house.ask(TouchSession{"s2"});
+  }
+  EXPECT_EQ(house.auth().sessions.at("s2").expires, login + kSessionMax);
+  house.restart();
+  EXPECT_EQ(house.auth().sessions.at("s2").expires, login + kSessionMax);
+  house.advance(kSessionIdle);
+  house.ask(TouchSession{"s2"});
+  EXPECT_EQ(house.auth().sessions.at("s2").expires, login + kSessionMax) << "over is over";
+  EXPECT_FALSE(house.ask(TouchSession{"none"}).error);
+}
+
 TEST(People, ATokenNeverMayMoreThanItsOwner) {
   House house;
   EXPECT_EQ(house.ask(AddToken{house.token("bob", Role::kAdmin, 1), "user:bob"}).error->code,
