@@ -240,10 +240,15 @@ std::vector<OutboxRow> plan_resolves(const IncidentRow& incident, const Catalog&
   for (const std::string& watcher : incident.watchers) {
     const auto destination = watched_from(catalog, watcher, incident);
     if (!destination) continue;
-    const bool told = std::any_of(rows.begin(), rows.end(), [&](const OutboxRow& row) {
-      return row.channel == destination->key;
+    auto row = std::find_if(rows.begin(), rows.end(), [&](const OutboxRow& r) {
+      return same_destination(r.destination, *destination);
     });
-    if (!told) rows.push_back(row_for(*destination));
+    // Theirs as a watcher too: they hear the end even if their own page was called off.
+    if (row == rows.end()) {
+      add_once_more(rows, row_for(*destination));
+      row = std::prev(rows.end());
+    }
+    row->step = kWatchingStep;
   }
   return rows;
 }

@@ -12,7 +12,8 @@
 //     the one before. A disabled user, or one without a way, is not reached.
 //  N5 An acknowledgement is told to the channels that were told of the incident, and to those who
 //     watch it; never to contact methods for having been paged, nor to the person who gave it.
-//  N6 A watcher hears of updates and of the end, by the first contact method.
+//  N6 A watcher hears of updates and of the end, by the first contact method; of the end also when
+//     a page of theirs to the same place was called off.
 //  N7 An incident about a destination is not told to that destination.
 
 #include "collector/core/escalation.h"

@@ -453,6 +453,10 @@ struct NotificationContent {
   friend bool operator==(const NotificationContent&, const NotificationContent&) = default;
 };
 
+/// OutboxRow::step of a resolve for somebody who watches: it follows from no step, and is sent
+/// whatever became of the triggers.
+inline constexpr int kWatchingStep = -1;
+
 /// An intent: one message to one destination. KEY id; unique over (incident, cause_seq, step,
 /// repeat, channel). The runner, not the engine, moves `state` on; the engine only creates and
 /// cancels.

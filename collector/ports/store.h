@@ -19,7 +19,7 @@
 //      `record_delivery` with another token than the row's changes nothing and answers false.
 //  ST4 A resolve is claimed only when every trigger to the same incident and channel has ended;
 //      if there were some and none of them, nor an update, was ever attempted it becomes cancelled
-//      instead. Without any trigger it is for somebody who watches, and is sent.
+//      instead. One for somebody who watches (kWatchingStep) needs no trigger, and is sent.
 
 #include "collector/core/engine.h"
 #include "collector/core/rows.h"

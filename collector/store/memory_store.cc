@@ -269,7 +269,8 @@ Expected<std::vector<OutboxItem>> MemoryStore::claim_outbox(WallTime now, std::s
   }
   for (auto& [id, entry] : state_.outbox) {
     OutboxItem& item = entry.item;
-    if (item.state != OutboxState::kPending || item.row.kind != NotificationKind::kResolve) {
+    if (item.state != OutboxState::kPending || item.row.kind != NotificationKind::kResolve ||
+        item.row.step == kWatchingStep) {
       continue;
     }
     const TriggerSummary triggers = triggers_before(state_, item.row);

@@ -484,15 +484,17 @@ Expected<std::vector<OutboxItem>> SqliteStore::claim_outbox(WallTime now, std::s
                            "next_us <= ? AND cancel_why <> ''"));
   drop->bind_int(1, now.us);
   TRY(drop->run());
-  TRY_ASSIGN(SqliteStatement * needless,
-             impl_->cached("UPDATE outbox AS o SET state = 'cancelled', cancel_why = ? WHERE state "
-                           "= 'pending' AND kind = 'resolve' AND NOT " TOCSIN_ACTIVE_TRIGGER
-                           " AND EXISTS (SELECT 1 FROM outbox t WHERE t.incident = o.incident AND "
-                           "t.channel = o.channel AND t.kind = 'trigger')"
-                           " AND NOT EXISTS (SELECT 1 FROM outbox t WHERE t.incident = o.incident "
-                           "AND t.channel = o.channel AND t.kind IN ('trigger', 'update') AND "
-                           "t.attempts > 0)"));
+  TRY_ASSIGN(
+      SqliteStatement * needless,
+      impl_->cached("UPDATE outbox AS o SET state = 'cancelled', cancel_why = ? WHERE state "
+                    "= 'pending' AND kind = 'resolve' AND step <> ? AND NOT " TOCSIN_ACTIVE_TRIGGER
+                    " AND EXISTS (SELECT 1 FROM outbox t WHERE t.incident = o.incident AND "
+                    "t.channel = o.channel AND t.kind = 'trigger')"
+                    " AND NOT EXISTS (SELECT 1 FROM outbox t WHERE t.incident = o.incident "
+                    "AND t.channel = o.channel AND t.kind IN ('trigger', 'update') AND "
+                    "t.attempts > 0)"));
   needless->bind_text(1, kNothingToResolve);
+  needless->bind_int(2, kWatchingStep);
   TRY(needless->run());
 
   static const std::string kDue =

@@ -593,6 +593,13 @@ TEST_P(StoreContract, AResolveForSomebodyWhoWatchesNeedsNoTrigger) {
   EXPECT_EQ(claimed(kStart + minutes{1}), (std::vector<int>{2}));
 }
 
+TEST_P(StoreContract, AWatchersResolveIsSentThoughTheirOwnPageWasCalledOff) {
+  OutboxRow resolve = sample::outbox(2, NotificationKind::kResolve);
+  resolve.step = kWatchingStep;
+  write({sample::outbox(1), CancelOutbox{id<IncidentId>(1), "resolved"}, resolve});
+  EXPECT_EQ(claimed(kStart + minutes{1}), (std::vector<int>{2}));
+}
+
 TEST_P(StoreContract, TheEndCallsPendingUpdatesOff) {
   write({sample::outbox(1, NotificationKind::kUpdate)});
   write({CancelOutbox{id<IncidentId>(1), "resolved"}});

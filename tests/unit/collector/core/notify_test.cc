@@ -224,6 +224,19 @@ TEST(Notify, WhoAcknowledgesIsNotToldOfItAndAWatcherHearsTheEndAnyway) {
   EXPECT_EQ(rig.told(NotificationKind::kResolve), (Keys{"ops", "bob/mail"}));
 }
 
+TEST(Notify, AWatcherWhoseOwnPageIsStillToComeHearsTheEndAsAWatcher) {
+  People rig;
+  rig.policy().steps[0].notify = {{"", "ann"}};
+  rig.open();
+  rig.step(WatchIncident{rig.incident().id, "ann", true, "user:ann"});
+  rig.resolve();
+  EXPECT_EQ(rig.told(NotificationKind::kResolve), (Keys{"ann/mail", "ann/sms"}));
+  for (const OutboxRow& row : rig.outbox) {
+    if (row.kind != NotificationKind::kResolve) continue;
+    EXPECT_EQ(row.step, row.channel == "ann/mail" ? kWatchingStep : 0) << row.channel;
+  }
+}
+
 DeliveryTrouble trouble(const People& rig, const std::string& channel, bool more, bool dead) {
   DeliveryTrouble event;
   event.incident = rig.incident().id;
