@@ -18,8 +18,8 @@ using io::HttpResponse;
 
 constexpr std::string_view kMetricsType = "text/plain; version=0.0.4; charset=utf-8";
 
-HttpResponse answer_page(PageSource& pages, std::string_view slug, PageFormat format) {
-  const PageSource::Found found = pages.find_page(slug, format);
+HttpResponse answer_page(PageSource& pages, std::string_view slug, PageFile file) {
+  const PageSource::Found found = pages.find_page(slug, file);
   switch (found.missing) {
     case PageSource::Missing::kNoSuchPage:
       return HttpResponse::problem(404, "there is no such status page");
@@ -40,8 +40,9 @@ HttpResponse answer_page(PageSource& pages, std::string_view slug, PageFormat fo
   if (!found.page->policy.empty()) {
     r.headers.push_back({"Content-Security-Policy", found.page->policy});
   }
+  if (found.page->noindex) r.headers.push_back({"X-Robots-Tag", "noindex, nofollow"});
   // Programs on other sites may read what everybody may read.
-  if (format == PageFormat::kJson) r.headers.push_back({"Access-Control-Allow-Origin", "*"});
+  if (file != PageFile::kHtml) r.headers.push_back({"Access-Control-Allow-Origin", "*"});
   return r;
 }
 
@@ -88,18 +89,13 @@ void add_public_routes(Router& router, const PublicApiOptions& options) {
         r.body = metrics();
         std::move(responder).send(std::move(r));
       });
-  router.add(HttpMethod::kGet, "/status/{slug}.json",
-             [pages = &options.pages](const HttpRequest&, const PathValues& values,
-                                      HttpResponder responder) {
-               std::move(responder).send(
-                   answer_page(*pages, values.find("slug")->second, PageFormat::kJson));
-             });
-  router.add(HttpMethod::kGet, "/status/{slug}",
-             [pages = &options.pages](const HttpRequest&, const PathValues& values,
-                                      HttpResponder responder) {
-               std::move(responder).send(
-                   answer_page(*pages, values.find("slug")->second, PageFormat::kHtml));
-             });
+  for (const PageFileName& name : kPageFiles) {
+    router.add(HttpMethod::kGet, "/status/{slug}" + std::string{name.route},
+               [pages = &options.pages, file = name.file](
+                   const HttpRequest&, const PathValues& values, HttpResponder responder) {
+                 std::move(responder).send(answer_page(*pages, values.find("slug")->second, file));
+               });
+  }
 }
 
 }  // namespace tocsin::collector

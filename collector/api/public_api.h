@@ -4,7 +4,8 @@
 //   /healthz              the process lives and its loop turns
 //   /readyz               what is missing before traffic makes sense; 200 or 503
 //   /metrics              numbers about ourselves, text 0.0.4
-//   /status/{slug}        a public page, also with .json
+//   /status/{slug}        a public page, also with .json, and the other files of kPageFiles below
+//   it
 
 #include "collector/api/router.h"
 #include "collector/ports/page_source.h"

@@ -132,6 +132,7 @@ struct OutboxQuery {
 struct DayUptime {
   std::int64_t day = 0;  ///< Days since the Unix epoch, UTC.
   std::int64_t up_s = 0, down_s = 0, degraded_s = 0, unknown_s = 0;
+  std::int64_t elapsed_s = 0;  ///< How much of the day was over when this was counted.
 };
 
 /// The reading side; its own connection, owned by the thread `query`.

@@ -15,6 +15,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -27,6 +28,31 @@ inline constexpr Duration kStaleAfter = std::chrono::seconds{60};
 /// Per monitor its days in order, at most kUptimeDays, the last of them today.
 inline constexpr std::size_t kUptimeDays = 90;
 using UptimeTable = std::map<MonitorId, std::vector<DayUptime>>;
+
+/// More are not read: pages then show the newest ones.
+inline constexpr std::size_t kPastIncidentsMax = 1'000;
+inline constexpr int kPastDays = 14;
+
+/// What pages tell of a resolved incident of a monitor.
+struct PastIncident {
+  IncidentId id;
+  std::uint64_t number = 0;
+  std::string monitor_key;
+  WallTime started_at;
+  std::optional<WallTime> acknowledged_at;
+  WallTime resolved_at;
+  int down = 0;   ///< Regions that said so when it opened, of
+  int total = 0;  ///< those that said anything.
+
+  friend bool operator==(const PastIncident&, const PastIncident&) = default;
+};
+
+/// What the present view does not know any more.
+struct PageHistory {
+  std::vector<PastIncident> incidents;  ///< Of the last kPastDays days, newest first.
+  /// Up, degraded or down, whatever came after.
+  std::map<MonitorId, MonitorStatus> last_known;
+};
 
 /// One thing that must be true before traffic makes sense: "store", "ingest", "engine".
 struct ReadyCheck {
@@ -48,6 +74,9 @@ class ViewSource {
   /// The history of status pages; null: none is kept yet, and pages then show no bars.
   virtual std::shared_ptr<const UptimeTable> uptime() = 0;
 
+  /// Null until it was read.
+  virtual std::shared_ptr<const PageHistory> history() = 0;
+
   /// Taken with the view.
   virtual EngineStats stats() = 0;
 
@@ -65,6 +94,10 @@ class ViewHolder final : public ViewSource {
 
   void publish_uptime(std::shared_ptr<const UptimeTable> uptime) { uptime_ = std::move(uptime); }
 
+  void publish_history(std::shared_ptr<const PageHistory> history) {
+    history_ = std::move(history);
+  }
+
   /// Adds the check or replaces the one of that name; their order stays.
   void set_ready(ReadyCheck check) {
     for (ReadyCheck& old : checks_) {
@@ -80,6 +113,8 @@ class ViewHolder final : public ViewSource {
 
   std::shared_ptr<const UptimeTable> uptime() override { return uptime_; }
 
+  std::shared_ptr<const PageHistory> history() override { return history_; }
+
   EngineStats stats() override { return stats_; }
 
   std::vector<ReadyCheck> readiness() override { return checks_; }
@@ -87,6 +122,7 @@ class ViewHolder final : public ViewSource {
  private:
   std::shared_ptr<const EngineView> view_;
   std::shared_ptr<const UptimeTable> uptime_;
+  std::shared_ptr<const PageHistory> history_;
   EngineStats stats_;
   std::vector<ReadyCheck> checks_;
 };

@@ -1,18 +1,16 @@
 #include "collector/status/page.h"
 
+#include "collector/status/public_id.h"
 #include "common/base/check.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <map>
 
 namespace tocsin::collector::status {
 
 namespace {
-
-constexpr std::int64_t kSecondsPerDay = 86'400;
 
 const char* plural(int n) { return n == 1 ? "" : "s"; }
 
@@ -91,10 +89,53 @@ std::string sure_sentence(MonitorStatus status, const RegionCount& c) {
   return out + ".";
 }
 
-ComponentView make_component(const PageComponent& spec, const MonitorView* m,
-                             const UptimeTable* uptime) {
+/// What people's reports say of one component.
+struct Reported {
+  PublicState state = PublicState::kOperational;
+  bool in_maintenance = false;
+  const Post* post = nullptr;  ///< The newest of those that say the worst.
+};
+
+Reported find_reported(const std::vector<Post>& posts, const std::string& key) {
+  Reported out;
+  for (const Post& post : posts) {
+    if (post.phase != PostPhase::kCurrent) continue;
+    if (std::find(post.components.begin(), post.components.end(), key) == post.components.end()) {
+      continue;
+    }
+    out.in_maintenance |= post.kind == PostKind::kMaintenance;
+    if (out.post == nullptr || post.state > out.state) {
+      out.post = &post;
+      out.state = post.state;
+    }
+  }
+  return out;
+}
+
+/// SP1: a report makes it worse, a maintenance is said in place of what is measured.
+void apply_report(ComponentView& c, const std::vector<Post>& posts) {
+  const Reported reported = find_reported(posts, c.key);
+  if (reported.post == nullptr) return;
+  c.reported = reported.post->id;
+  if (reported.in_maintenance && c.state != PublicState::kPaused) {
+    c.state = PublicState::kMaintenance;
+  }
+  if (reported.state > PublicState::kMaintenance) c.state = std::max(c.state, reported.state);
+  if (!c.measured) c.since = reported.post->began;
+}
+
+ComponentView make_component(const StatusPageSpec& page, const PageComponent& spec,
+                             const MonitorView* m, const PageSources& sources) {
   ComponentView c;
+  c.key = spec.key();
+  c.id = public_id(page.id, "component", c.key);
   c.name = spec.name;
+  c.description = spec.description;
+  if (spec.monitor.empty()) {
+    c.measured = false;
+    c.state = PublicState::kOperational;
+    return c;
+  }
   if (m == nullptr) {
     if (c.name.empty()) c.name = spec.monitor;
     c.sure = "No region measures it.";
@@ -107,26 +148,74 @@ ComponentView make_component(const PageComponent& spec, const MonitorView* m,
   if (m->state.since.us > 0) c.since = m->state.since;
   if (m->last_result.us > 0) c.measured_at = m->last_result;
   c.sure = sure_sentence(c.status, c.regions);
-  if (uptime != nullptr) {
-    const auto days = uptime->find(m->entry.spec.id);
-    if (days != uptime->end() && !days->second.empty()) c.uptime = summarise(days->second);
+  if (c.status == MonitorStatus::kUp || c.status == MonitorStatus::kDegraded ||
+      c.status == MonitorStatus::kDown) {
+    c.last_known = c.status;
+  } else if (sources.history != nullptr) {
+    const auto last = sources.history->last_known.find(m->entry.spec.id);
+    if (last != sources.history->last_known.end()) c.last_known = last->second;
+  }
+  if (sources.uptime != nullptr) {
+    const auto days = sources.uptime->find(m->entry.spec.id);
+    if (days != sources.uptime->end() && !days->second.empty()) {
+      c.uptime = summarise(days->second);
+    }
   }
   return c;
 }
 
-/// Names up to three, then counts.
-std::string name_list(const std::vector<std::string>& names) {
-  if (names.size() > 3) return fmt::format("{} components", names.size());
-  std::string out;
-  for (std::size_t i = 0; i < names.size(); ++i) {
-    if (i > 0) out += i + 1 == names.size() ? " and " : ", ";
-    out += names[i];
+using NamesByState = std::map<PublicState, std::vector<std::string>>;
+
+std::string are(const std::vector<std::string>& names, std::string_view what) {
+  return fmt::format("{} {} {}", name_list(names), names.size() == 1 ? "is" : "are", what);
+}
+
+std::string outage_sentence(const PageView& page, NamesByState& by_state, std::size_t total) {
+  const auto& down = by_state[PublicState::kMajorOutage];
+  const auto& partly = by_state[PublicState::kPartialOutage];
+  if (down.size() == total) return total == 1 ? are(down, "down") : "Everything is down";
+  std::string partial;
+  if (!partly.empty()) {
+    partial = fmt::format("{} {} a partial outage", name_list(partly),
+                          partly.size() == 1 ? "has" : "have");
   }
-  return out;
+  if (down.empty() && partly.empty()) {
+    const auto open = std::count_if(page.posts.begin(), page.posts.end(), [](const Post& p) {
+      return p.phase == PostPhase::kCurrent && p.kind != PostKind::kMaintenance;
+    });
+    return open > 1 ? fmt::format("{} incidents are open", open) : "An incident is open";
+  }
+  if (down.empty()) return partial;
+  return are(down, "down") + (partial.empty() ? "" : ", " + partial);
+}
+
+std::string sentence_of(const PageView& page, NamesByState& by_state, std::size_t total) {
+  const std::vector<std::string>& named = by_state[page.state];
+  switch (page.state) {
+    case PublicState::kMajorOutage:
+    case PublicState::kPartialOutage:
+      return outage_sentence(page, by_state, total);
+    case PublicState::kDegraded:
+      return named.empty() ? "An incident is open" : are(named, "degraded");
+    case PublicState::kNoData:
+      if (page.stale) return "We cannot measure at the moment";
+      return named.size() == total ? "We have no data yet, or none that is fresh"
+                                   : fmt::format("No data about {}", name_list(named));
+    case PublicState::kMaintenance:
+      return named.empty() ? "Maintenance is in progress"
+                           : fmt::format("Maintenance of {}", name_list(named));
+    case PublicState::kPaused:
+      return "Measuring is paused";
+    case PublicState::kOperational:
+      break;
+  }
+  const std::size_t paused = by_state[PublicState::kPaused].size();
+  return paused == 0 ? "All components are operational"
+                     : "All components that are measured are operational";
 }
 
 void add_sentence(PageView& page) {
-  std::map<PublicState, std::vector<std::string>> by_state;
+  NamesByState by_state;
   std::size_t total = 0;
   for (const GroupView& group : page.groups) {
     for (const ComponentView& c : group.components) {
@@ -134,229 +223,195 @@ void add_sentence(PageView& page) {
       ++total;
     }
   }
-  std::vector<std::string> down = by_state[PublicState::kPartialOutage];
-  const std::vector<std::string>& major = by_state[PublicState::kMajorOutage];
-  down.insert(down.end(), major.begin(), major.end());
-
-  if (total == 0) {
+  if (total == 0 && page.state == PublicState::kNoData && !page.stale) {
     page.sentence = "Nothing is shown on this page yet";
     page.detail = "Its owner has not added any component.";
     return;
   }
+  page.sentence = sentence_of(page, by_state, total);
   if (page.stale) {
     page.detail = fmt::format("No new data since {}. What follows is as of then.",
                               format_for_people(page.data_until));
-  }
-  switch (page.state) {
-    case PublicState::kMajorOutage:
-    case PublicState::kPartialOutage:
-      if (down.empty()) {
-        page.sentence = "An incident is open";
-      } else if (down.size() == total) {
-        page.sentence = total == 1 ? fmt::format("{} is down", down.front()) : "Everything is down";
-      } else {
-        page.sentence = fmt::format("{} {} down", name_list(down), down.size() == 1 ? "is" : "are");
-      }
-      break;
-    case PublicState::kDegraded: {
-      const auto& names = by_state[PublicState::kDegraded];
-      page.sentence =
-          fmt::format("{} {} degraded", name_list(names), names.size() == 1 ? "is" : "are");
-      break;
-    }
-    case PublicState::kNoData: {
-      if (page.stale) {
-        page.sentence = "We cannot measure at the moment";
-        break;
-      }
-      const auto& names = by_state[PublicState::kNoData];
-      page.sentence = names.size() == total ? "We have no data yet, or none that is fresh"
-                                            : fmt::format("No data about {}", name_list(names));
-      break;
-    }
-    case PublicState::kMaintenance:
-      page.sentence =
-          fmt::format("Maintenance of {}", name_list(by_state[PublicState::kMaintenance]));
-      break;
-    case PublicState::kPaused:
-      page.sentence = "Measuring is paused";
-      break;
-    case PublicState::kOperational:
-      page.sentence = "All components are operational";
-      break;
-  }
-  if (page.detail.empty() && page.state >= PublicState::kDegraded) {
+  } else if (page.state >= PublicState::kDegraded && total > 0) {
     const std::size_t good = by_state[PublicState::kOperational].size();
     page.detail =
         fmt::format("{} of {} component{} operational.", good, total, total == 1 ? " is" : "s are");
+  } else if (const auto paused = by_state[PublicState::kPaused];
+             !paused.empty() && paused.size() < total) {
+    page.detail = fmt::format("Paused: {}.", name_list(paused));
   }
 }
 
-void add_incidents(PageView& page, const StatusPageSpec& spec, const EngineView& view,
-                   const std::map<std::string, const MonitorView*>& monitors) {
-  for (const IncidentRow& incident : view.open_incidents) {
+/// How an open incident's component is now, in words of our own.
+std::string describe(const ComponentView& c, bool acknowledged) {
+  std::string out;
+  if (c.status == MonitorStatus::kDown) {
+    out = fmt::format("{} is down: {} of {} region{} cannot reach it.", c.name, c.regions.fail,
+                      c.regions.total, plural(c.regions.total));
+  } else if (c.status == MonitorStatus::kUnknown) {
+    out = fmt::format("{} was down; at the moment we cannot tell.", c.name);
+  } else {
+    out =
+        fmt::format("{} was down and answers again; we are making sure that it stays so.", c.name);
+  }
+  if (acknowledged) out += " Somebody is working on it.";
+  return out;
+}
+
+/// A monitor that is on the page has its incidents there. It may stand there more than once; they
+/// are told once.
+void add_incidents(PageView& page, const StatusPageSpec& spec, const PageSources& sources) {
+  for (const IncidentRow& incident : sources.view.open_incidents) {
     if (incident.kind != IncidentKind::kMonitor || incident.monitor_key.empty()) continue;
     if (incident.state == IncidentState::kResolved) continue;
-    // A monitor may stand on the page more than once; its incident is told once.
-    const ComponentView* component = nullptr;
-    for (std::size_t g = 0; g < spec.groups.size() && component == nullptr; ++g) {
-      for (std::size_t i = 0; i < spec.groups[g].components.size(); ++i) {
-        if (spec.groups[g].components[i].monitor == incident.monitor_key) {
-          component = &page.groups[g].components[i];
-          break;
-        }
-      }
+    const ComponentView* c = page.find(incident.monitor_key);
+    if (c == nullptr || !c->measured) continue;
+    Post post = measured_post(spec, incident, c->name);
+    post.text = describe(*c, incident.acknowledged_at.has_value());
+    page.posts.push_back(std::move(post));
+    if (c->state != PublicState::kMaintenance) {
+      page.state = std::max(page.state, PublicState::kPartialOutage);
     }
-    if (component == nullptr || !monitors.contains(incident.monitor_key)) continue;
-    PublicIncident out;
-    out.number = incident.number;
-    out.component = component->name;
-    out.state = std::max(component->state, PublicState::kPartialOutage);
-    out.started_at = incident.started_at;
-    out.acknowledged_at = incident.acknowledged_at;
-    const RegionCount& c = component->regions;
-    if (component->status == MonitorStatus::kDown) {
-      out.text = fmt::format("{} is down: {} of {} region{} cannot reach it.", component->name,
-                             c.fail, c.total, plural(c.total));
-    } else if (component->status == MonitorStatus::kUnknown) {
-      out.text = fmt::format("{} was down; at the moment we cannot tell.", component->name);
-    } else {
-      out.text = fmt::format("{} was down and answers again; we are making sure that it stays so.",
-                             component->name);
-    }
-    if (incident.acknowledged_at) out.text += " Somebody is working on it.";
-    page.incidents.push_back(std::move(out));
   }
-  std::sort(page.incidents.begin(), page.incidents.end(),
-            [](const PublicIncident& a, const PublicIncident& b) { return a.number > b.number; });
+  if (sources.history == nullptr) return;
+  for (const PastIncident& incident : sources.history->incidents) {
+    const ComponentView* c = page.find(incident.monitor_key);
+    if (c == nullptr || !c->measured) continue;
+    page.posts.push_back(measured_post(spec, incident, c->name));
+  }
+}
+
+/// The worst of them; paused ones have no vote unless there is nothing else.
+PublicState worst_of(const std::vector<PublicState>& states) {
+  if (states.empty()) return PublicState::kNoData;
+  PublicState worst = PublicState::kOperational;
+  bool all_paused = true;
+  for (const PublicState state : states) {
+    if (state == PublicState::kPaused) continue;
+    all_paused = false;
+    worst = std::max(worst, state);
+  }
+  return all_paused ? PublicState::kPaused : worst;
+}
+
+void add_groups(PageView& page, const StatusPageSpec& spec, const PageSources& sources) {
+  std::map<std::string, const MonitorView*, std::less<>> monitors;
+  for (const PageGroup& group : spec.groups) {
+    for (const PageComponent& c : group.components) monitors.emplace(c.monitor, nullptr);
+  }
+  for (const MonitorView& m : sources.view.monitors) {
+    const auto wanted = monitors.find(m.entry.spec.key);
+    if (wanted != monitors.end()) wanted->second = &m;
+  }
+  std::map<std::string, int> of_that_name;
+  for (const PageGroup& group_spec : spec.groups) {
+    GroupView group;
+    group.name = group_spec.name;
+    const int before = of_that_name[group.name]++;
+    group.id = public_id(spec.id, "group",
+                         before == 0 ? group.name : fmt::format("{}\n{}", group.name, before));
+    std::vector<PublicState> states;
+    for (const PageComponent& component : group_spec.components) {
+      ComponentView c =
+          make_component(spec, component, monitors.find(component.monitor)->second, sources);
+      apply_report(c, page.posts);
+      states.push_back(c.state);
+      if (c.state == PublicState::kOperational) ++group.operational;
+      if (c.since) page.changed_at = std::max(page.changed_at, *c.since);
+      group.components.push_back(std::move(c));
+    }
+    group.state = worst_of(states);
+    page.groups.push_back(std::move(group));
+  }
+}
+
+PublicState state_of_components(const PageView& page) {
+  std::vector<PublicState> states;
+  bool any_better = false;
+  for (const GroupView& group : page.groups) {
+    for (const ComponentView& c : group.components) {
+      states.push_back(c.state);
+      any_better |= c.state < PublicState::kPartialOutage && c.state != PublicState::kPaused;
+    }
+  }
+  const PublicState worst = worst_of(states);
+  // One component out of several is a partial outage, however thorough that one is.
+  return worst == PublicState::kMajorOutage && any_better ? PublicState::kPartialOutage : worst;
 }
 
 }  // namespace
-
-const char* to_string(PublicState state) {
-  switch (state) {
-    case PublicState::kOperational:
-      return "operational";
-    case PublicState::kPaused:
-      return "paused";
-    case PublicState::kMaintenance:
-      return "maintenance";
-    case PublicState::kNoData:
-      return "no_data";
-    case PublicState::kDegraded:
-      return "degraded";
-    case PublicState::kPartialOutage:
-      return "partial_outage";
-    case PublicState::kMajorOutage:
-      return "major_outage";
-  }
-  CHECK(false);
-}
-
-const char* label(PublicState state) {
-  switch (state) {
-    case PublicState::kOperational:
-      return "Operational";
-    case PublicState::kPaused:
-      return "Paused";
-    case PublicState::kMaintenance:
-      return "Maintenance";
-    case PublicState::kNoData:
-      return "No data";
-    case PublicState::kDegraded:
-      return "Degraded";
-    case PublicState::kPartialOutage:
-      return "Partial outage";
-    case PublicState::kMajorOutage:
-      return "Major outage";
-  }
-  CHECK(false);
-}
 
 UptimeSummary summarise(const std::vector<DayUptime>& days) {
   UptimeSummary out;
   const std::size_t skip = days.size() > kUptimeDays ? days.size() - kUptimeDays : 0;
   out.bars.assign(days.begin() + static_cast<std::ptrdiff_t>(skip), days.end());
-  out.days = static_cast<int>(out.bars.size());
+  const auto sum = [](const DayUptime& d) {
+    return d.up_s + d.degraded_s + d.down_s + d.unknown_s;
+  };
+  const auto first = std::find_if(out.bars.begin(), out.bars.end(),
+                                  [&](const DayUptime& d) { return sum(d) > 0; });
+  out.days = static_cast<int>(
+      (first == out.bars.end() ? out.bars.end() - out.bars.begin() : out.bars.end() - first));
   std::int64_t good = 0, known = 0, all = 0;
-  for (const DayUptime& day : out.bars) {
-    good += day.up_s + day.degraded_s;
-    known += day.up_s + day.degraded_s + day.down_s;
-    all += day.up_s + day.degraded_s + day.down_s + day.unknown_s;
+  for (auto day = first; day != out.bars.end(); ++day) {
+    good += day->up_s + day->degraded_s;
+    known += day->up_s + day->degraded_s + day->down_s;
+    all += std::max(sum(*day), day->elapsed_s);
   }
   if (known > 0) out.percent = percent(good, known);
   if (all > 0) out.coverage = percent(known, all);
   return out;
 }
 
-PageView make_page(const StatusPageSpec& spec, const EngineView& view, const UptimeTable* uptime,
-                   WallTime now) {
-  std::map<std::string, const MonitorView*> monitors;
-  for (const MonitorView& m : view.monitors) monitors.emplace(m.entry.spec.key, &m);
+std::size_t PageView::count(PostPhase phase) const {
+  return static_cast<std::size_t>(std::count_if(
+      posts.begin(), posts.end(), [phase](const Post& post) { return post.phase == phase; }));
+}
 
+const ComponentView* PageView::find(const std::string& key) const {
+  for (const GroupView& group : groups) {
+    for (const ComponentView& c : group.components) {
+      if (c.key == key) return &c;
+    }
+  }
+  return nullptr;
+}
+
+PageView make_page(const StatusPageSpec& spec, const PageSources& sources,
+                   const PageMoment& moment) {
   PageView page;
+  page.id = spec.id;
   page.slug = spec.slug;
   page.title = spec.title.empty() ? spec.slug : spec.title;
-  page.generated_at = now;
-  page.data_until = view.at;
-  page.stale = now - view.at > kStaleAfter;
-
-  bool any = false;
-  PublicState worst = PublicState::kOperational;
-  for (const PageGroup& group_spec : spec.groups) {
-    GroupView group;
-    group.name = group_spec.name;
-    for (const PageComponent& component : group_spec.components) {
-      const auto m = monitors.find(component.monitor);
-      group.components.push_back(
-          make_component(component, m == monitors.end() ? nullptr : m->second, uptime));
-      const PublicState state = group.components.back().state;
-      if (state == PublicState::kOperational) ++group.operational;
-      group.state = std::max(group.state, state);
+  page.description = spec.description;
+  page.homepage = spec.homepage;
+  page.contact = spec.contact;
+  page.noindex = spec.noindex;
+  page.generated_at = moment.now;
+  page.data_until = sources.view.at;
+  page.stale_after = page.data_until + kStaleAfter + moment.every;
+  page.stale = moment.silent || moment.now - page.data_until > kStaleAfter;
+  page.history_known = sources.history != nullptr;
+  if (sources.view.catalog) {
+    if (const ObjectMeta* meta = sources.view.catalog->find_meta(ObjectKind::kPage, spec.slug)) {
+      page.created_at = meta->created;
+      page.changed_at = meta->updated;
     }
-    any = any || !group.components.empty();
-    worst = std::max(worst, group.state);
-    page.groups.push_back(std::move(group));
   }
-  page.state = any ? worst : PublicState::kNoData;
-  add_incidents(page, spec, view, monitors);
-  if (!page.incidents.empty()) page.state = std::max(page.state, PublicState::kPartialOutage);
+  if (sources.view.reports) page.posts = report_posts(spec, *sources.view.reports, moment.now);
+  add_groups(page, spec, sources);
+  page.state = state_of_components(page);
+  for (const Post& post : page.posts) {
+    if (post.phase != PostPhase::kCurrent || !post.components.empty()) continue;
+    // It is about everything, so the page is as it says; with no component there is nothing else.
+    page.state = page.groups.empty() ? post.state : std::max(page.state, post.state);
+  }
+  add_incidents(page, spec, sources);
   if (page.stale) page.state = std::max(page.state, PublicState::kNoData);
-  // One component out of several is a partial outage, however thorough that one is.
-  if (page.state == PublicState::kMajorOutage) {
-    for (const GroupView& group : page.groups) {
-      for (const ComponentView& c : group.components) {
-        if (c.state < PublicState::kPartialOutage && c.state != PublicState::kPaused) {
-          page.state = PublicState::kPartialOutage;
-        }
-      }
-    }
-  }
+  for (const Post& post : page.posts) page.changed_at = std::max(page.changed_at, post.changed);
+  bound_posts(page.posts);
   add_sentence(page);
   return page;
-}
-
-std::string format_day(std::int64_t day) {
-  constexpr std::array kMonths{"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                               "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-  const std::string iso = format_rfc3339(WallTime{day * kSecondsPerDay * 1'000'000});
-  const auto month = static_cast<std::size_t>((iso[5] - '0') * 10 + (iso[6] - '0'));
-  const int date = (iso[8] - '0') * 10 + (iso[9] - '0');
-  return fmt::format("{} {} {}", date, kMonths.at(month - 1), iso.substr(0, 4));
-}
-
-std::string format_for_people(WallTime t) {
-  const std::int64_t seconds = std::max<std::int64_t>(t.us / 1'000'000, 0);
-  return fmt::format("{}, {} UTC", format_day(seconds / kSecondsPerDay),
-                     format_rfc3339(t).substr(11, 8));
-}
-
-std::string format_span(Duration d) {
-  const std::int64_t s = std::max<std::int64_t>(d.count() / 1'000'000, 0);
-  if (s < 60) return fmt::format("{} s", s);
-  if (s < 3600) return fmt::format("{} min {} s", s / 60, s % 60);
-  if (s < kSecondsPerDay) return fmt::format("{} h {:02} min", s / 3600, s % 3600 / 60);
-  return fmt::format("{} d {} h", s / kSecondsPerDay, s % kSecondsPerDay / 3600);
 }
 
 }  // namespace tocsin::collector::status

@@ -8,14 +8,19 @@
 //
 // Specification
 //  SP1 A page is never better than what it shows: the overall state is the worst of its components
-//      (paused and planned ones aside) and at least a partial outage while an incident is open.
+//      (paused ones aside, unless all are) and at least a partial outage while an incident is open,
+//      save one of a component that is in maintenance. What people report makes it worse, never
+//      better, but for maintenance: that is said in place of what is measured.
 //  SP2 Unknown is said as "no data", in its own shape, and never counted as up.
 //  SP3 Data older than kStaleAfter is not news: the overall state is then at best "no data".
 //  SP4 Uptime is truncated, never rounded up; 100 % only without one second of downtime; time
-//      without data is left out and the coverage is said beside it.
+//      without data is left out and the coverage is said beside it: the share of the window that
+//      was measured. The window begins with the first day that has data.
 
 #include "collector/core/engine.h"
 #include "collector/ports/view_source.h"
+#include "collector/status/post.h"
+#include "collector/status/words.h"
 #include "common/base/time.h"
 
 #include <cstdint>
@@ -24,22 +29,6 @@
 #include <vector>
 
 namespace tocsin::collector::status {
-
-/// In the order of a reader's concern, worst last.
-enum class PublicState : std::uint8_t {
-  kOperational,
-  kPaused,
-  kMaintenance,
-  kNoData,
-  kDegraded,
-  kPartialOutage,  ///< Down by quorum, though some regions still get through.
-  kMajorOutage,
-};
-
-/// "operational", "partial_outage" ...: in the JSON and in class names.
-const char* to_string(PublicState state);
-/// "Operational", "Partial outage" ...: beside the shape.
-const char* label(PublicState state);
 
 /// How many regions say what; they sum up to `total`.
 struct RegionCount {
@@ -56,64 +45,80 @@ struct UptimeSummary {
   int days = 0;                 ///< Length of the window.
   std::string percent;          ///< "99.981", or "100"; empty when nothing was measured.
   std::string coverage;         ///< Share of the window that was measured, same form.
-  std::vector<DayUptime> bars;  ///< In order, one per day of the window, at most kUptimeDays.
-
-  friend bool operator==(const UptimeSummary&, const UptimeSummary&) = default;
+  std::vector<DayUptime> bars;  ///< In order, one per day, at most kUptimeDays; may begin earlier
+                                ///< than the window.
 };
 
 struct ComponentView {
+  std::string id;   ///< public_id.
+  std::string key;  ///< PageComponent::key; stays inside.
   std::string name;
+  std::string description;
   PublicState state = PublicState::kNoData;
-  MonitorStatus status = MonitorStatus::kUnknown;
+  bool measured = true;  ///< False for a static one: only people say how it is.
+  MonitorStatus status = MonitorStatus::kUnknown;  ///< Of what is measured.
+  MonitorStatus last_known = MonitorStatus::kNew;  ///< Up, degraded or down; kNew: never.
   std::optional<WallTime> since;
   std::optional<WallTime> measured_at;
   RegionCount regions;
-  std::string sure;  ///< "2 of 2 regions reach it."
+  std::string sure;      ///< "2 of 2 regions reach it."
+  std::string reported;  ///< Post::id of the report that says so; may be empty.
   std::optional<UptimeSummary> uptime;
 };
 
 struct GroupView {
-  std::string name;
+  std::string id;
+  std::string name;                               ///< May be empty.
   PublicState state = PublicState::kOperational;  ///< Worst of its components.
   int operational = 0;
   std::vector<ComponentView> components;
 };
 
-struct PublicIncident {
-  std::uint64_t number = 0;
-  std::string component;
-  PublicState state = PublicState::kPartialOutage;
-  WallTime started_at;
-  std::optional<WallTime> acknowledged_at;
-  std::string text;  ///< Made here; the internal title and reason stay inside.
-};
-
 struct PageView {
+  StatusPageId id;
   std::string slug;
   std::string title;
+  std::string description;
+  std::string homepage;
+  std::string contact;
+  bool noindex = false;
   PublicState state = PublicState::kNoData;
   std::string sentence;
   std::string detail;  ///< A second line; may be empty.
+  WallTime created_at;
+  WallTime changed_at;  ///< Of the newest thing that is said, unlike the three below.
   WallTime generated_at;
   WallTime data_until;
+  WallTime stale_after;  ///< Read later than that, all of it is old.
   bool stale = false;
-  std::vector<PublicIncident> incidents;
+  bool history_known = false;  ///< False: `posts` lacks what was measured earlier.
+  std::vector<Post> posts;     ///< Newest first.
   std::vector<GroupView> groups;
+
+  std::size_t count(PostPhase phase) const;
+  const ComponentView* find(const std::string& key) const;
 };
 
-/// Pure. `uptime` may be null.
-PageView make_page(const StatusPageSpec& page, const EngineView& view, const UptimeTable* uptime,
-                   WallTime now);
+struct PageSources {
+  const EngineView& view;
+  const UptimeTable* uptime = nullptr;   ///< May be null.
+  const PageHistory* history = nullptr;  ///< May be null.
+};
+
+struct PageMoment {
+  WallTime now;
+  /// How much later the next one is made: a published copy is news for that much longer.
+  Duration every{0};
+  /// Made to be shown when nothing newer came: stale whatever the clock says.
+  bool silent = false;
+};
+
+/// Pure.
+PageView make_page(const StatusPageSpec& page, const PageSources& sources,
+                   const PageMoment& moment);
 
 /// Up and degraded count as up; nothing is measured in unknown seconds. Windows end with the last
 /// day.
 UptimeSummary summarise(const std::vector<DayUptime>& days);
-
-/// "21 Nov 2026, 02:58:30 UTC".
-std::string format_for_people(WallTime t);
-/// "21 Nov 2026", of a day since the epoch.
-std::string format_day(std::int64_t day);
-/// "41 s", "4 min 12 s", "3 h 05 min", "2 d 4 h"; negative spans are "0 s".
-std::string format_span(Duration d);
 
 }  // namespace tocsin::collector::status

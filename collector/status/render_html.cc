@@ -1,11 +1,13 @@
 #include "collector/status/render_html.h"
 
+#include "collector/status/html_style.h"
 #include "common/base/bytes.h"
 #include "common/base/digest.h"
 #include "common/base/strings.h"
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <iterator>
 
@@ -16,129 +18,17 @@ namespace {
 constexpr std::size_t kNameBytesMax = 200;
 /// Days named one by one below a component's bars.
 constexpr std::size_t kNamedDaysMax = 10;
-constexpr std::int64_t kSecondsPerDay = 86'400;
 
-/// Colours: the text tokens have a contrast of 5:1 or more on every surface, the fills 3:1, and the
-/// states stay apart in the common colour deficiencies. Colour is never the only sign: every state
-/// has a shape and a word, and in a row of bars the alarm is the tall thing.
-constexpr std::string_view kStyle =
-    ":root{color-scheme:light dark;"
-    "--bg:#f5f7fa;--surface:#fff;--text:#14181f;--text2:#434b58;--muted:#5d6675;--border:#d5dbe3;"
-    "--focus:#1b3fae;--up:#239a79;--degraded:#ba7501;--down:#aa0d19;--maint:#3658bf;"
-    "--unknown:#545557;--paused:#7d8797;--up-t:#07694f;--degraded-t:#7a4b00;--down-t:#8f0a15;"
-    "--maint-t:#2b489f;--unknown-t:#3f4248;--paused-t:#4b515b}"
-    "@media(prefers-color-scheme:dark){:root{"
-    "--bg:#0e1217;--surface:#171c23;--text:#e9ecf1;--text2:#b7bfcb;--muted:#8f99a8;"
-    "--border:#2b323c;--focus:#a9bbff;--up:#6ccbaf;--degraded:#fdb73c;--down:#e0604f;"
-    "--maint:#6885f0;--unknown:#72767f;--paused:#6a7482;--up-t:#7fd6ba;--degraded-t:#ffc766;"
-    "--down-t:#ff9d90;--maint-t:#a3b5ff;--unknown-t:#c3c8d0;--paused-t:#aab2be}}"
-    "*{box-sizing:border-box}"
-    "body{margin:0;background:var(--bg);color:var(--text);font:14px/1.5 system-ui,-apple-system,"
-    "\"Segoe UI\",Roboto,\"Noto Sans\",\"DejaVu Sans\",sans-serif;overflow-wrap:anywhere}"
-    "main{max-width:760px;margin:0 auto;padding:16px}"
-    "h1{font-size:20px;margin:16px 0}h2{font-size:16px;margin:32px 0 8px}"
-    "h3{font-size:14px;margin:0}p{margin:0}"
-    "time{font-variant-numeric:tabular-nums}"
-    ".sym{position:absolute}"
-    ".i{width:16px;height:16px;fill:currentColor;flex:none;vertical-align:-2px}"
-    ".up .i{color:var(--up)}.degraded .i{color:var(--degraded)}.down .i{color:var(--down)}"
-    ".maint .i{color:var(--maint)}.unknown .i{color:var(--unknown)}.paused .i{color:var(--paused)}"
-    ".banner{display:flex;gap:12px;align-items:center;border:1px solid var(--border);"
-    "border-left:6px solid;border-radius:6px;padding:16px;background:var(--surface)}"
-    ".banner b{font-size:20px;line-height:1.3}.banner .i{width:24px;height:24px}"
-    ".banner p,.sub{color:var(--text2)}"
-    ".banner.up{border-left-color:var(--up)}.banner.degraded{border-left-color:var(--degraded)}"
-    ".banner.down{border-left-color:var(--down)}.banner.maint{border-left-color:var(--maint)}"
-    ".banner.unknown{border-left-color:var(--unknown)}"
-    ".banner.paused{border-left-color:var(--paused)}"
-    ".until,.small{color:var(--muted);font-size:13px}.until{margin-top:8px}"
-    ".card{background:var(--surface);border:1px solid var(--border);border-radius:6px;"
-    "margin:12px 0}"
-    ".row{padding:12px 16px;border-top:1px solid var(--border)}.row:first-child{border-top:0}"
-    ".head{display:flex;gap:8px;align-items:center}.head .word{margin-left:auto;flex:none}"
-    ".row.up .word{color:var(--up-t)}.row.degraded .word{color:var(--degraded-t)}"
-    ".row.down .word{color:var(--down-t);font-weight:600}.row.maint .word{color:var(--maint-t)}"
-    ".row.unknown .word{color:var(--unknown-t)}.row.paused .word{color:var(--paused-t)}"
-    ".row.group{background:none}.row.group .word{color:var(--text2);font-weight:400}"
-    ".row .i{align-self:flex-start;margin-top:2px}"
-    ".body{margin-left:24px}"
-    ".bars{overflow:hidden;direction:rtl;height:30px;margin:8px 0 2px}"
-    ".bars svg{display:block;width:100%;height:30px;fill:none;stroke-dasharray:.7 .3;"
-    "stroke-width:10}"
-    ".bars .u{stroke:var(--up);stroke-width:5}.bars .d{stroke:var(--down)}"
-    ".bars .g{stroke:var(--degraded)}.bars .n{stroke:var(--unknown);stroke-width:2}"
-    ".axis{display:flex;justify-content:space-between;color:var(--muted);font-size:12px}"
-    ".axis .phone{display:none}"
-    "details{color:var(--text2);font-size:13px;margin-top:4px}summary{cursor:pointer}"
-    "ul{margin:4px 0;padding-left:20px}"
-    "footer{color:var(--muted);font-size:13px;padding:32px 0 16px}footer p{margin:8px 0}"
-    ".legend{display:flex;flex-wrap:wrap;gap:4px 16px}"
-    ".old{visibility:hidden;animation:old 0s linear 300s forwards;font-weight:600;"
-    "color:var(--text2)}@keyframes old{to{visibility:visible}}"
-    ":focus-visible{outline:2px solid var(--focus);outline-offset:2px}"
-    "@media(max-width:520px){.bars svg.long{width:200%}.axis .phone{display:inline}"
-    ".axis .wide{display:none}}"
-    "@media print{.old{display:none}}";
+const char* plural(std::size_t n) { return n == 1 ? "" : "s"; }
 
-/// Shapes on 16 x 16, in one colour; they work at 12 px.
-constexpr std::string_view kSymbols =
-    "<svg class=\"sym\" width=\"0\" height=\"0\" aria-hidden=\"true\">"
-    "<symbol id=\"i-up\" viewBox=\"0 0 16 16\"><circle cx=\"8\" cy=\"8\" r=\"7\"/>"
-    "<path d=\"M4.6 8.3l2.3 2.3 4.6-5\" fill=\"none\" stroke=\"var(--surface)\" "
-    "stroke-width=\"1.9\"/></symbol>"
-    "<symbol id=\"i-degraded\" viewBox=\"0 0 16 16\"><path d=\"M8 .9l7.6 13.7H.4z\"/>"
-    "<path d=\"M8 5.6v4.2M8 11.4v1.6\" stroke=\"var(--surface)\" stroke-width=\"1.8\"/></symbol>"
-    "<symbol id=\"i-down\" viewBox=\"0 0 16 16\">"
-    "<path d=\"M4.9.5h6.2l4.4 4.4v6.2l-4.4 4.4H4.9L.5 11.1V4.9z\"/>"
-    "<path d=\"M5 5l6 6M11 5l-6 6\" stroke=\"var(--surface)\" stroke-width=\"2\"/></symbol>"
-    "<symbol id=\"i-unknown\" viewBox=\"0 0 16 16\"><circle cx=\"8\" cy=\"8\" r=\"6.6\" "
-    "fill=\"none\" stroke=\"currentColor\" stroke-width=\"1.6\" stroke-dasharray=\"2.6 1.9\"/>"
-    "<path d=\"M6 6.3a2 2 0 1 1 2.6 1.9c-.5.2-.6.5-.6 1.1M8 11v1.3\" fill=\"none\" "
-    "stroke=\"currentColor\" stroke-width=\"1.5\"/></symbol>"
-    "<symbol id=\"i-maint\" viewBox=\"0 0 16 16\"><path d=\"M8 .4L15.6 8 8 15.6.4 8z\"/>"
-    "<path d=\"M5 8h6\" stroke=\"var(--surface)\" stroke-width=\"2\"/></symbol>"
-    "<symbol id=\"i-paused\" viewBox=\"0 0 16 16\"><circle cx=\"8\" cy=\"8\" r=\"6.8\" "
-    "fill=\"none\" stroke=\"currentColor\" stroke-width=\"1.5\"/>"
-    "<path d=\"M6.2 5v6M9.8 5v6\" stroke=\"currentColor\" stroke-width=\"1.7\"/></symbol></svg>";
+/// "2026-11-21T03:00:00Z".
+std::string to_the_second(WallTime t) { return format_rfc3339(t).substr(0, 19) + "Z"; }
 
-/// Which shape and colour stand for the state.
-const char* look(PublicState state) {
-  switch (state) {
-    case PublicState::kOperational:
-      return "up";
-    case PublicState::kPaused:
-      return "paused";
-    case PublicState::kMaintenance:
-      return "maint";
-    case PublicState::kNoData:
-      return "unknown";
-    case PublicState::kDegraded:
-      return "degraded";
-    case PublicState::kPartialOutage:
-    case PublicState::kMajorOutage:
-      return "down";
-  }
-  return "unknown";
-}
-
-/// The favicon is the shape too, so that a tab tells the state.
-const char* favicon_path(PublicState state) {
-  switch (state) {
-    case PublicState::kOperational:
-      return "%3Ccircle cx='8' cy='8' r='7' fill='%23239a79'/%3E";
-    case PublicState::kDegraded:
-      return "%3Cpath d='M8 .9l7.6 13.7H.4z' fill='%23ba7501'/%3E";
-    case PublicState::kPartialOutage:
-    case PublicState::kMajorOutage:
-      return "%3Cpath d='M4.9.5h6.2l4.4 4.4v6.2l-4.4 4.4H4.9L.5 11.1V4.9z' fill='%23aa0d19'/%3E";
-    case PublicState::kMaintenance:
-      return "%3Cpath d='M8 .4L15.6 8 8 15.6.4 8z' fill='%233658bf'/%3E";
-    case PublicState::kNoData:
-    case PublicState::kPaused:
-      return "%3Ccircle cx='8' cy='8' r='6' fill='none' stroke='%23545557' stroke-width='2' "
-             "stroke-dasharray='2.6 1.9'/%3E";
-  }
-  return "";
+/// Only the clock on the page's own day; the zone is named once for all, at the foot.
+std::string near_text(WallTime t, WallTime now) {
+  const std::string clock = format_rfc3339(t).substr(11, 8);
+  if (day_of(t) == day_of(now)) return clock;
+  return fmt::format("{}, {}", format_day(day_of(t)), clock);
 }
 
 class Writer {
@@ -151,23 +41,15 @@ class Writer {
   void raw(std::string_view text) { out_.append(text); }
 
   void icon(PublicState state) {
-    put("<svg class=\"i\" aria-hidden=\"true\"><use href=\"#i-{}\"/></svg>", look(state));
+    put("<svg aria-hidden=\"true\"><use href=\"#i-{}\"/></svg>", look_of(state));
   }
 
   void time(WallTime t) {
-    put("<time datetime=\"{}\">{}</time>", format_rfc3339(t), format_for_people(t));
+    put("<time datetime=\"{}\">{}</time>", to_the_second(t), format_for_people(t));
   }
 
-  /// Only the clock on the page's own day; the zone is named once, at the top.
   void time_near(WallTime t, WallTime now) {
-    const std::string iso = format_rfc3339(t);
-    const std::string clock = iso.substr(11, 8);
-    if (iso.substr(0, 10) == format_rfc3339(now).substr(0, 10)) {
-      put("<time datetime=\"{}\">{}</time>", iso, clock);
-    } else {
-      put("<time datetime=\"{}\">{}, {}</time>", iso, format_day(t.us / 1'000'000 / kSecondsPerDay),
-          clock);
-    }
+    put("<time datetime=\"{}\">{}</time>", to_the_second(t), near_text(t, now));
   }
 
   std::string take() { return std::move(out_); }
@@ -184,20 +66,63 @@ DayLook day_look(const DayUptime& day) {
   return day.up_s > 0 ? DayLook::kUp : DayLook::kNone;
 }
 
+bool is_bad(DayLook look) { return look == DayLook::kDown || look == DayLook::kDegraded; }
+
+struct BarTotals {
+  std::size_t interrupted = 0;
+  std::size_t empty = 0;
+  std::int64_t down_s = 0;
+};
+
+/// What the bars say to those who do not see them.
+std::string describe_bars(const UptimeSummary& uptime, const BarTotals& totals) {
+  std::string out = fmt::format("Last {} days: ", uptime.bars.size());
+  out += totals.interrupted == 0
+             ? std::string{"no interruption"}
+             : fmt::format("{} with an interruption, {} of downtime", totals.interrupted,
+                           format_span(std::chrono::seconds{totals.down_s}));
+  if (totals.empty > 0) out += fmt::format(", {} without data", totals.empty);
+  return out;
+}
+
+std::string uptime_text(const UptimeSummary& uptime) {
+  if (uptime.percent.empty()) return "Nothing was measured";
+  return fmt::format("Uptime {}&nbsp;%, {} day{}, coverage {}&nbsp;%", uptime.percent, uptime.days,
+                     plural(static_cast<std::size_t>(uptime.days)), uptime.coverage);
+}
+
+void put_bad_days(Writer& out, const UptimeSummary& uptime, std::size_t interrupted) {
+  out.put("<details><summary>{} day{} with an interruption</summary><ul>", interrupted,
+          plural(interrupted));
+  std::size_t named = 0;
+  for (auto day = uptime.bars.rbegin(); day != uptime.bars.rend() && named < kNamedDaysMax; ++day) {
+    if (!is_bad(day_look(*day))) continue;
+    ++named;
+    out.put("<li>{}:", format_day(day->day));
+    if (day->down_s > 0) out.put(" down {}", format_span(std::chrono::seconds{day->down_s}));
+    if (day->degraded_s > 0) {
+      out.put("{} degraded {}", day->down_s > 0 ? "," : "",
+              format_span(std::chrono::seconds{day->degraded_s}));
+    }
+    out.raw("</li>");
+  }
+  if (interrupted > named) out.put("<li>and {} earlier</li>", interrupted - named);
+  out.raw("</ul></details>");
+}
+
 /// Runs of equal days as dashes: a quiet quarter is one path.
 void put_bars(Writer& out, const UptimeSummary& uptime) {
   constexpr std::array<const char*, 4> kClass{"u", "g", "d", "n"};
   constexpr std::array<const char*, 4> kLine{"7.5", "5", "5", "9"};
   std::array<std::string, 4> paths;
-  int interrupted = 0;
-  std::int64_t down_s = 0;
+  BarTotals totals;
   for (std::size_t i = 0; i < uptime.bars.size();) {
     const DayLook kind = day_look(uptime.bars[i]);
     std::size_t end = i;
-    while (end < uptime.bars.size() && day_look(uptime.bars[end]) == kind) {
-      if (kind == DayLook::kDown || kind == DayLook::kDegraded) ++interrupted;
-      down_s += uptime.bars[end].down_s;
-      ++end;
+    for (; end < uptime.bars.size() && day_look(uptime.bars[end]) == kind; ++end) {
+      totals.interrupted += is_bad(kind) ? 1U : 0U;
+      totals.empty += kind == DayLook::kNone ? 1U : 0U;
+      totals.down_s += uptime.bars[end].down_s;
     }
     const auto k = static_cast<std::size_t>(kind);
     paths.at(k) += fmt::format("M{} {}h{}", i, kLine.at(k), end - i);
@@ -208,9 +133,8 @@ void put_bars(Writer& out, const UptimeSummary& uptime) {
   const bool is_long = days > kUptimeDays / 2;
   out.put(
       "<div class=\"bars\"><svg{} viewBox=\"0 0 {} 10\" preserveAspectRatio=\"none\" role=\"img\" "
-      "aria-label=\"Last {} days: {} with an interruption, {} of downtime\">",
-      is_long ? " class=\"long\"" : "", days, days, interrupted,
-      format_span(std::chrono::seconds{down_s}));
+      "aria-label=\"{}\">",
+      is_long ? " class=\"long\"" : "", days, describe_bars(uptime, totals));
   for (std::size_t k = 0; k < paths.size(); ++k) {
     if (!paths.at(k).empty()) {
       out.put("<path class=\"{}\" d=\"{}\"/>", kClass.at(k), paths.at(k));
@@ -223,30 +147,8 @@ void put_bars(Writer& out, const UptimeSummary& uptime) {
   } else {
     out.put("<span>{} days ago</span>", days - 1);
   }
-  out.raw("<span>today</span></div>");
-
-  if (interrupted == 0) return;
-  out.put("<details><summary>{} day{} with an interruption</summary><ul>", interrupted,
-          interrupted == 1 ? "" : "s");
-  std::size_t named = 0;
-  for (auto day = uptime.bars.rbegin(); day != uptime.bars.rend() && named < kNamedDaysMax; ++day) {
-    const DayLook kind = day_look(*day);
-    if (kind != DayLook::kDown && kind != DayLook::kDegraded) continue;
-    ++named;
-    out.put("<li><time datetime=\"{}\">{}</time>:",
-            format_rfc3339(WallTime{day->day * kSecondsPerDay * 1'000'000}).substr(0, 10),
-            format_day(day->day));
-    if (day->down_s > 0) out.put(" down {}", format_span(std::chrono::seconds{day->down_s}));
-    if (day->degraded_s > 0) {
-      out.put("{} degraded {}", day->down_s > 0 ? "," : "",
-              format_span(std::chrono::seconds{day->degraded_s}));
-    }
-    out.raw("</li>");
-  }
-  if (static_cast<std::size_t>(interrupted) > named) {
-    out.put("<li>and {} earlier</li>", static_cast<std::size_t>(interrupted) - named);
-  }
-  out.raw("</ul></details>");
+  out.put("<b>{}</b><span>today</span></div>", uptime_text(uptime));
+  if (totals.interrupted > 0) put_bad_days(out, uptime, totals.interrupted);
 }
 
 const char* since_word(MonitorStatus status) {
@@ -269,62 +171,267 @@ const char* since_word(MonitorStatus status) {
   return "";
 }
 
-void put_component(Writer& out, const ComponentView& c, WallTime now) {
-  out.put("<div class=\"row {}\"><div class=\"head\">", look(c.state));
+const Post* find_post(const PageView& page, const std::string& id) {
+  for (const Post& post : page.posts) {
+    if (!id.empty() && post.id == id) return &post;
+  }
+  return nullptr;
+}
+
+void put_component(Writer& out, const PageView& page, const ComponentView& c, const char* heading) {
+  out.put("<div class=\"row {}\"><div class=\"head\">", look_of(c.state));
   out.icon(c.state);
-  out.put("<h3>{}</h3><span class=\"word\">{}</span></div><div class=\"body\"><p class=\"sub\">",
+  out.put("<{0}>{1}</{0}><span>{2}</span></div><div class=\"body\">", heading,
           html_text(c.name, kNameBytesMax), label(c.state));
-  if (c.since) {
-    out.put("{} for {}, since ", since_word(c.status), format_span(now - *c.since));
-    out.time_near(*c.since, now);
-    out.raw(". ");
+  if (!c.description.empty()) out.put("<p class=\"sub\">{}</p>", html_text(c.description));
+  if (const Post* post = find_post(page, c.reported)) {
+    out.put("<p class=\"sub\">Reported: <a href=\"#r-{}\">{}</a>.</p>", post->id,
+            html_text(post->title, kNameBytesMax));
   }
-  out.raw(c.sure);
+  out.raw("<p class=\"small\">");
+  if (c.measured) {
+    if (c.since) {
+      out.put("{} for {}, since {}. ", since_word(c.status),
+              format_span(page.generated_at - *c.since), near_text(*c.since, page.generated_at));
+    }
+    out.raw(c.sure);
+    if (c.measured_at) {
+      out.put(" Last measured {}.", near_text(*c.measured_at, page.generated_at));
+    }
+  } else {
+    out.raw("Not measured: its state is what is reported.");
+  }
   out.raw("</p>");
-  const bool has_percent = c.uptime && !c.uptime->percent.empty();
-  if (c.measured_at || has_percent) out.raw("<p class=\"small\">");
-  if (c.measured_at) {
-    out.raw("Last measured ");
-    out.time_near(*c.measured_at, now);
-    out.raw(". ");
-  }
-  if (has_percent) {
-    out.put("Uptime {}&nbsp;%, {} day{}, coverage {}&nbsp;%.", c.uptime->percent, c.uptime->days,
-            c.uptime->days == 1 ? "" : "s", c.uptime->coverage);
-  }
-  if (c.measured_at || has_percent) out.raw("</p>");
-  if (c.uptime) {
-    put_bars(out, *c.uptime);
-  }
+  if (c.uptime) put_bars(out, *c.uptime);
   out.raw("</div></div>\n");
 }
 
-void put_incidents(Writer& out, const PageView& page) {
-  out.put("<h2>{}</h2>\n", page.incidents.empty()
-                               ? "Incidents"
-                               : fmt::format("Open incidents: {}", page.incidents.size()));
-  if (page.incidents.empty()) {
-    out.raw("<p class=\"sub\">No incident is open.</p>\n");
-    return;
+void put_updates(Writer& out, const PageView& page, const Post& post) {
+  out.raw("<ol class=\"updates\">");
+  for (const PostUpdate& update : post.updates) {
+    out.put("<li><b>{}</b> <span class=\"small\">", label(update.state));
+    out.time_near(update.at, page.generated_at);
+    out.put("</span>{}</li>", html_paragraphs(update.lines));
   }
-  out.raw("<div class=\"card\">\n");
-  for (const PublicIncident& incident : page.incidents) {
-    out.put("<div class=\"row {}\"><div class=\"head\">", look(incident.state));
-    out.icon(incident.state);
-    out.put(
-        "<h3>{}</h3><span class=\"word\">INC-{}</span></div><div class=\"body\"><p>{}</p>"
-        "<p class=\"small\">Began ",
-        html_text(incident.component, kNameBytesMax), incident.number, html_text(incident.text));
-    out.time_near(incident.started_at, page.generated_at);
-    out.put(", {} ago</p></div></div>\n", format_span(page.generated_at - incident.started_at));
+  if (post.earlier > 0) {
+    out.put("<li class=\"small\">{} earlier update{} not shown.</li>", post.earlier,
+            post.earlier == 1 ? " is" : "s are");
   }
+  out.raw("</ol>");
+}
+
+const char* post_word(const Post& post) {
+  if (post.kind == PostKind::kMaintenance || post.phase == PostPhase::kPast) {
+    return label(post.stage);
+  }
+  return post.impact == Impact::kNone ? "No impact" : label(post.state);
+}
+
+/// Its beginning, end and length, as far as they are known.
+void put_when(Writer& out, const PageView& page, const Post& post) {
+  const bool planned = post.kind == PostKind::kMaintenance && post.phase != PostPhase::kPast;
+  const auto end = planned ? post.scheduled_to : post.ended;
+  out.raw(planned ? "Planned " : post.phase == PostPhase::kPast ? "" : "Began ");
+  out.time_near(planned && post.scheduled_from ? *post.scheduled_from : post.began,
+                page.generated_at);
+  if (end) {
+    out.raw(" to ");
+    out.time_near(*end, page.generated_at);
+    const WallTime begin = planned && post.scheduled_from ? *post.scheduled_from : post.began;
+    out.put(", {}", format_span(*end - begin));
+  } else if (!planned) {
+    out.put(", {} ago", format_span(page.generated_at - post.began));
+  }
+  out.raw(".");
+}
+
+void put_post(Writer& out, const PageView& page, const Post& post, const char* heading) {
+  const bool past = post.phase == PostPhase::kPast;
+  // What is over is told quietly.
+  const PublicState state = past ? PublicState::kOperational : post.state;
+  out.put("<article class=\"{}{}\" id=\"r-{}\"><div class=\"head\">", past ? "" : "row ",
+          look_of(state), post.id);
+  out.icon(state);
+  out.put("<{0}>{1}</{0}><span>{2}</span></div><div class=\"body\">", heading,
+          html_text(post.title, kNameBytesMax), post_word(post));
+  if (!post.text.empty()) out.put("<p class=\"sub\">{}</p>", html_text(post.text));
+  out.raw("<p class=\"small\">");
+  put_when(out, page, post);
+  if (post.number > 0) out.put(" INC-{}.", post.number);
+  if (post.kind != PostKind::kMeasured && !post.components.empty()) {
+    std::vector<std::string> names;
+    for (const std::string& key : post.components) {
+      if (const ComponentView* c = page.find(key)) names.push_back(c->name);
+    }
+    out.put(" Affects {}.", html_text(name_list(names), 4 * kNameBytesMax));
+  }
+  out.raw("</p>");
+  if (past && post.updates.size() > 1) {
+    out.put("<details><summary>{} updates</summary>", post.updates.size() + post.earlier);
+    put_updates(out, page, post);
+    out.raw("</details>");
+  } else {
+    put_updates(out, page, post);
+  }
+  out.raw("</div></article>\n");
+}
+
+void put_current(Writer& out, const PageView& page) {
+  std::vector<const Post*> incidents, maintenance;
+  for (const Post& post : page.posts) {
+    if (post.phase == PostPhase::kPast) continue;
+    (post.kind == PostKind::kMaintenance ? maintenance : incidents).push_back(&post);
+  }
+  // What is next comes first; the list is newest first.
+  std::reverse(maintenance.begin(), maintenance.end());
+  if (incidents.empty()) {
+    out.raw("<h2>Incidents</h2>\n<p class=\"sub\">No incident is open.</p>\n");
+  } else {
+    out.put("<h2>Open incidents: {}</h2>\n<div class=\"card\">\n", incidents.size());
+    for (const Post* post : incidents) put_post(out, page, *post, "h3");
+    out.raw("</div>\n");
+  }
+  if (maintenance.empty()) return;
+  out.raw("<h2>Maintenance</h2>\n<div class=\"card\">\n");
+  for (const Post* post : maintenance) put_post(out, page, *post, "h3");
   out.raw("</div>\n");
+}
+
+/// "No incidents." is said only of days that had none, not even one that had begun before.
+void put_day(Writer& out, const PageView& page, std::int64_t day, std::int64_t first) {
+  out.put("<section class=\"day\"><h3>{}</h3><div>", format_day(day));
+  bool any = false;
+  for (const Post& post : page.posts) {
+    const std::int64_t began = std::max(day_of(post.began), first);
+    const std::int64_t ended = day_of(post.ended.value_or(page.generated_at));
+    if (post.phase == PostPhase::kUpcoming || day < began || day > ended) continue;
+    any = true;
+    if (post.phase == PostPhase::kPast && day == began) {
+      put_post(out, page, post, "h4");
+    } else {
+      out.put("<p class=\"sub\">{}: <a href=\"#r-{}\">{}</a>.</p>\n",
+              day == began ? "Began" : "Went on", post.id, html_text(post.title, kNameBytesMax));
+    }
+  }
+  if (!any) out.raw("<p class=\"small\">No incidents.</p>");
+  out.raw("</div></section>\n");
+}
+
+void put_past(Writer& out, const PageView& page) {
+  out.put("<h2>The last {} days</h2>\n", kPastDays);
+  if (!page.history_known) {
+    out.raw("<p class=\"sub\">What was measured earlier is being read.</p>\n");
+  }
+  const std::int64_t today = day_of(page.generated_at);
+  // Nobody could have said anything before the page was made.
+  const std::int64_t first = std::max(today - kPastDays + 1, day_of(page.created_at));
+  out.raw("<div class=\"card\">\n");
+  for (std::int64_t day = today; day >= first; --day) put_day(out, page, day, first);
+  out.raw("</div>\n");
+}
+
+void put_head(Writer& out, const PageView& page, const Place& place) {
+  const std::string title = html_text(page.title, kNameBytesMax);
+  const std::string below = place.published ? "" : html_text(page.slug) + "/";
+  out.put(
+      "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+      "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n");
+  if (page.noindex) out.raw("<meta name=\"robots\" content=\"noindex,nofollow\">\n");
+  out.raw("<meta name=\"referrer\" content=\"no-referrer\">\n");
+  if (!page.description.empty()) {
+    out.put("<meta name=\"description\" content=\"{}\">\n", html_text(page.description));
+  }
+  out.put("<title>{}: {}</title>\n", label(page.state), title);
+  out.put(
+      "<link rel=\"icon\" href=\"data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' "
+      "viewBox='0 0 16 16'%3E{}%3C/svg%3E\">\n",
+      favicon_path(page.state));
+  out.put(
+      "<link rel=\"alternate\" type=\"application/rss+xml\" title=\"RSS\" href=\"{0}feed.rss\">\n"
+      "<link rel=\"alternate\" type=\"application/atom+xml\" title=\"Atom\" "
+      "href=\"{0}feed.atom\">\n",
+      below);
+  out.put("<style>{}</style>\n</head>\n<body>\n{}\n<div class=\"page\">\n", kStyle, kSymbols);
+
+  out.put("<header><h1>{}</h1>\n<nav aria-label=\"Links\"><ul>", title);
+  if (is_web_link(page.homepage)) {
+    out.put("<li><a href=\"{}\">Homepage</a></li>", html_text(page.homepage, 2048));
+  }
+  if (is_web_link(page.contact)) {
+    out.put("<li><a href=\"{}\">Contact</a></li>", html_text(page.contact, 2048));
+  } else if (is_mail_address(page.contact)) {
+    out.put("<li><a href=\"mailto:{}\">Contact</a></li>", html_text(page.contact));
+  }
+  out.put("<li><a href=\"{0}feed.atom\">Atom</a></li><li><a href=\"{0}feed.rss\">RSS</a></li>",
+          below);
+  out.put("<li><a href=\"{}\">JSON</a></li></ul></nav>",
+          place.published ? "status.json" : html_text(page.slug) + ".json");
+  if (!page.description.empty()) out.put("\n<p>{}</p>", html_text(page.description));
+  out.raw("</header>\n");
+}
+
+void put_banner(Writer& out, const PageView& page, const Place& place) {
+  out.put("<div class=\"banner {}\" role=\"status\">", look_of(page.state));
+  out.icon(page.state);
+  out.put("<div><b>{}</b>", html_text(page.sentence));
+  if (!page.detail.empty()) out.put("<p>{}</p>", html_text(page.detail));
+  out.raw("</div></div>\n<p class=\"until\">Data until ");
+  out.time(page.data_until);
+  out.put(". {} made ", place.published ? "This copy was" : "Page");
+  out.time_near(page.generated_at, page.data_until);
+  out.raw(". ");
+  if (place.published) {
+    out.raw("If it is later than ");
+    out.time(page.stale_after);
+    out.raw(" now, newer copies do not arrive and the present state is not known. ");
+  }
+  out.raw("<span class=\"old\">It was loaded more than 5 minutes ago: reload it.</span></p>\n");
+}
+
+void put_footer(Writer& out) {
+  out.raw("<footer>\n<ul class=\"legend\">");
+  for (const PublicState state :
+       {PublicState::kOperational, PublicState::kDegraded, PublicState::kPartialOutage,
+        PublicState::kMajorOutage, PublicState::kMaintenance, PublicState::kNoData,
+        PublicState::kPaused}) {
+    out.put("<li class=\"{}\">", look_of(state));
+    out.icon(state);
+    out.put("{}</li>", label(state));
+  }
+  out.raw(
+      "</ul>\n<p>No data means that too few regions have a fresh measurement to say anything. It "
+      "means neither up nor down.</p>\n"
+      "<p>Partial outage: a quorum of regions cannot reach the component, others still do. A state "
+      "changes only when enough regions agree.</p>\n"
+      "<p>Uptime is the share of the measured time in which a component was up or degraded; "
+      "coverage is the share of the window that was measured. Times and days are UTC.</p>\n"
+      "</footer>\n");
 }
 
 }  // namespace
 
 std::string html_text(std::string_view raw, std::size_t max_bytes) {
   return escape_html(printable(raw, max_bytes));
+}
+
+std::string html_paragraphs(const std::vector<std::string>& lines) {
+  std::string out;
+  bool open = false;
+  for (const std::string& line : lines) {
+    if (line.empty()) {
+      if (open) out += "</p>";
+      open = false;
+      continue;
+    }
+    out += open ? "<br>" : "<p>";
+    out += escape_html(line);
+    open = true;
+  }
+  return open ? out + "</p>" : out;
+}
+
+bool is_web_link(std::string_view url) {
+  return url.starts_with("http://") || url.starts_with("https://");
 }
 
 const std::string& html_policy() {
@@ -335,61 +442,32 @@ const std::string& html_policy() {
   return policy;
 }
 
-std::string render_html(const PageView& page) {
+std::string render_html(const PageView& page, const Place& place) {
   Writer out;
-  out.put(
-      "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-      "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n"
-      "<title>{}: {}</title>\n",
-      label(page.state), html_text(page.title, kNameBytesMax));
-  out.put(
-      "<link rel=\"icon\" href=\"data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' "
-      "viewBox='0 0 16 16'%3E{}%3C/svg%3E\">\n",
-      favicon_path(page.state));
-  out.put("<link rel=\"alternate\" type=\"application/json\" href=\"/status/{}.json\">\n",
-          html_text(page.slug));
-  out.put("<style>{}</style>\n</head>\n<body>\n{}\n<main>\n", kStyle, kSymbols);
-
-  out.put("<h1>{}</h1>\n<div class=\"banner {}\" role=\"status\">",
-          html_text(page.title, kNameBytesMax), look(page.state));
-  out.icon(page.state);
-  out.put("<div><b>{}</b>", html_text(page.sentence));
-  if (!page.detail.empty()) out.put("<p>{}</p>", html_text(page.detail));
-  out.raw("</div></div>\n<p class=\"until\">Data until ");
-  out.time(page.data_until);
-  out.raw(". Page made ");
-  out.time_near(page.generated_at, page.data_until);
-  out.raw(". <span class=\"old\">It was loaded more than 5 minutes ago: reload it.</span></p>\n");
-
-  put_incidents(out, page);
+  put_head(out, page, place);
+  out.raw("<main>\n");
+  put_banner(out, page, place);
+  put_current(out, page);
 
   out.raw("<h2>Components</h2>\n");
   for (const GroupView& group : page.groups) {
-    out.put("<section class=\"card\">\n<div class=\"row group {}\"><div class=\"head\">",
-            look(group.state));
-    out.icon(group.state);
-    out.put("<h3>{}</h3><span class=\"word\">{} of {} operational</span></div></div>\n",
-            html_text(group.name, kNameBytesMax), group.operational, group.components.size());
-    for (const ComponentView& c : group.components) put_component(out, c, page.generated_at);
+    if (group.components.empty()) continue;
+    out.raw("<section class=\"card\">\n");
+    if (!group.name.empty()) {
+      out.put("<div class=\"row group {}\"><div class=\"head\">", look_of(group.state));
+      out.icon(group.state);
+      out.put("<h3>{}</h3><span>{} of {} operational</span></div></div>\n",
+              html_text(group.name, kNameBytesMax), group.operational, group.components.size());
+    }
+    for (const ComponentView& c : group.components) {
+      put_component(out, page, c, group.name.empty() ? "h3" : "h4");
+    }
     out.raw("</section>\n");
   }
-
-  out.raw("<footer>\n<p class=\"legend\">");
-  for (const PublicState state :
-       {PublicState::kOperational, PublicState::kDegraded, PublicState::kPartialOutage,
-        PublicState::kMajorOutage, PublicState::kMaintenance, PublicState::kNoData,
-        PublicState::kPaused}) {
-    out.put("<span class=\"{}\">", look(state));
-    out.icon(state);
-    out.put(" {}</span> ", label(state));
-  }
-  out.raw(
-      "</p>\n<p>No data means that too few regions have a fresh measurement to say anything. It "
-      "means neither up nor down.</p>\n"
-      "<p>Partial outage: a quorum of regions cannot reach the component, others still do. A state "
-      "changes only when enough regions agree.</p>\n"
-      "<p>Times are UTC. The same as <a href=\"/status/");
-  out.put("{}.json\">JSON</a>.</p>\n</footer>\n</main>\n</body>\n</html>\n", html_text(page.slug));
+  put_past(out, page);
+  out.raw("</main>\n");
+  put_footer(out);
+  out.raw("</div>\n</body>\n</html>\n");
   return out.take();
 }
 

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <map>
 #include <memory>
 #include <string>
 
@@ -44,8 +45,9 @@ class PublicApiTest : public testing::Test {
     return ask("GET", path, more);
   }
 
-  void publish(MonitorStatus status) {
+  void publish(MonitorStatus status, bool noindex = false) {
     status::World w;
+    w.page.noindex = noindex;
     w.component("Web", status, status == MonitorStatus::kUp ? 2 : 0, 0,
                 status == MonitorStatus::kDown ? 2 : 0, 0);
     w.view.at = clock.now().wall;
@@ -132,6 +134,65 @@ TEST_F(PublicApiTest, APageIsRenderedOncePerViewAndItsTagLastsAsLong) {
   EXPECT_TRUE(get("/status/shop", "If-None-Match: " + tag + "\r\n").starts_with("HTTP/1.1 200 "));
   publish(MonitorStatus::kDown);
   EXPECT_TRUE(contains(get("/status/shop"), "Web is down")) << "a new view is shown at once";
+}
+
+TEST_F(PublicApiTest, EveryFileOfAPageIsServedWithItsTypeItsTagAndTo304) {
+  publish(MonitorStatus::kUp);
+  for (const PageFileName& name : kPageFiles) {
+    const std::string path = "/status/shop" + std::string{name.route};
+    const std::string got = get(path);
+    EXPECT_TRUE(got.starts_with("HTTP/1.1 200 OK\r\n")) << path << got;
+    EXPECT_TRUE(contains(got, "Cache-Control: public, max-age=5\r\n")) << path;
+    EXPECT_EQ(contains(got, "Access-Control-Allow-Origin: *\r\n"), name.file != PageFile::kHtml);
+    EXPECT_FALSE(contains(got, "X-Robots-Tag"));
+    const std::size_t at = got.find("ETag: ") + 6;
+    const std::string tag = got.substr(at, got.find("\r\n", at) - at);
+    const std::string again = get(path, "If-None-Match: " + tag + "\r\n");
+    EXPECT_TRUE(again.starts_with("HTTP/1.1 304 ")) << path << again;
+  }
+  EXPECT_TRUE(contains(get("/status/shop/feed.rss"), "Content-Type: application/rss+xml;"));
+  EXPECT_TRUE(contains(get("/status/shop/feed.atom"), "Content-Type: application/atom+xml;"));
+  EXPECT_TRUE(contains(get("/status/shop/badge.svg"), "Content-Type: image/svg+xml;"));
+  EXPECT_TRUE(
+      contains(get("/status/shop/api/v2/summary.json"), "Content-Type: application/json\r\n"));
+}
+
+TEST_F(PublicApiTest, ACrowdCostsOneRenderingOfEachFile) {
+  publish(MonitorStatus::kDown);
+  for (int reader = 0; reader < 50; ++reader) {
+    get("/status/shop");
+    get("/status/shop.json");
+  }
+  EXPECT_EQ(pages.renderings(), 2U);
+  publish(MonitorStatus::kUp);
+  for (int reader = 0; reader < 50; ++reader) get("/status/shop");
+  EXPECT_EQ(pages.renderings(), 3U);
+}
+
+TEST_F(PublicApiTest, FeedsAndTheirLikeKeepTheirTagUntilSomethingHappens) {
+  publish(MonitorStatus::kUp);
+  const auto tag_of = [this](const std::string& path) {
+    const std::string got = get(path);
+    const std::size_t at = got.find("ETag: ");
+    return got.substr(at, got.find("\r\n", at) - at);
+  };
+  std::map<std::string, std::string> tags;
+  for (const PageFileName& name : kPageFiles) tags[std::string{name.route}] = "";
+  for (auto& [route, tag] : tags) tag = tag_of("/status/shop" + route);
+  clock.advance(30s);
+  for (const auto& [route, tag] : tags) {
+    const bool timed = route.empty() || route == ".json";
+    EXPECT_EQ(tag_of("/status/shop" + route) == tag, !timed) << route;
+  }
+}
+
+TEST_F(PublicApiTest, APageThatWantsNoSearchEnginesSaysSoWithEveryFile) {
+  publish(MonitorStatus::kUp, true);
+  for (const PageFileName& name : kPageFiles) {
+    EXPECT_TRUE(contains(get("/status/shop" + std::string{name.route}),
+                         "X-Robots-Tag: noindex, nofollow\r\n"))
+        << name.route;
+  }
 }
 
 TEST_F(PublicApiTest, APageThatDoesNotExistIsAProblemDocument) {

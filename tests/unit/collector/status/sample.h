@@ -5,6 +5,7 @@
 #include "collector/status/page.h"
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -24,6 +25,7 @@ inline MonitorId monitor_id(std::uint8_t n) {
 class World {
  public:
   World() {
+    page.id = StatusPageId{{1, 2, 3}};
     page.slug = "shop";
     page.title = "Shop";
     view.at = kNoon;
@@ -62,29 +64,83 @@ class World {
     for (int i = 0; i < silent; ++i) {
       m.abstentions.emplace_back("s" + std::to_string(i), Abstention::kExpired);
     }
-    page.groups.back().components.push_back({m.entry.spec.key, ""});
+    page.groups.back().components.push_back({m.entry.spec.key, "", ""});
     view.monitors.push_back(std::move(m));
     return *this;
   }
 
   World& incident(std::size_t monitor_index, std::uint64_t number) {
     IncidentRow row;
+    row.id = IncidentId{{8, static_cast<std::uint8_t>(number)}};
     row.number = number;
     row.monitor = view.monitors[monitor_index].entry.spec.id;
     row.monitor_key = view.monitors[monitor_index].entry.spec.key;
     row.title = "internal title";
     row.because = "2 of 2 regions: connect to 10.0.0.7 refused";
     row.started_at = kNoon - 260s;
+    row.votes.resize(2);
+    for (Vote& vote : row.votes) vote.outcome = Outcome::kDown;
     view.open_incidents.push_back(row);
     return *this;
   }
 
+  /// A component without a monitor.
+  World& fixed(const std::string& name) {
+    if (page.groups.empty()) page.groups.push_back({"Site", {}});
+    page.groups.back().components.push_back({"", name, ""});
+    return *this;
+  }
+
+  /// A report with one update, that began `ago`; newest last.
+  ReportRow& report(const std::string& title, Impact impact, std::vector<std::string> components,
+                    Duration ago = 10min) {
+    ReportRow row;
+    row.id = ReportId{{7, static_cast<std::uint8_t>(reports.size() + 1)}};
+    row.page = page.slug;
+    row.title = title;
+    row.impact = impact;
+    row.components = std::move(components);
+    row.created = kNoon - ago;
+    row.created_by = "user:ann";
+    row.updates.push_back({row.created, ReportState::kInvestigating, "We are looking into it."});
+    reports.push_back(std::move(row));
+    return reports.back();
+  }
+
+  ReportRow& maintenance(const std::string& title, std::vector<std::string> components,
+                         Duration from, Duration to) {
+    ReportRow& row = report(title, Impact::kNone, std::move(components), 24h);
+    row.kind = ReportKind::kMaintenance;
+    row.scheduled_from = kNoon + from;
+    row.scheduled_to = kNoon + to;
+    row.updates[0].state = ReportState::kScheduled;
+    row.updates[0].text = "The database gets a new disk.";
+    return row;
+  }
+
+  /// A resolved incident.
+  World& past(std::size_t monitor_index, std::uint64_t number, Duration ago, Duration length) {
+    history.incidents.push_back({IncidentId{{9, static_cast<std::uint8_t>(number)}}, number,
+                                 view.monitors[monitor_index].entry.spec.key, kNoon - ago,
+                                 std::nullopt, kNoon - ago + length, 2, 2});
+    return *this;
+  }
+
   PageView make(Duration later = 1s, const UptimeTable* uptime = nullptr) const {
-    return make_page(page, view, uptime, kNoon + later);
+    return make(PageMoment{kNoon + later}, uptime);
+  }
+
+  PageView make(const PageMoment& moment, const UptimeTable* uptime = nullptr) const {
+    EngineView now = view;
+    std::vector<ReportRow> newest_first(reports.rbegin(), reports.rend());
+    now.reports = std::make_shared<const std::vector<ReportRow>>(std::move(newest_first));
+    return make_page(page, {now, uptime, &history}, moment);
   }
 
   StatusPageSpec page;
   EngineView view;
+  std::vector<ReportRow> reports;
+  PageHistory history;
 };
 
 }  // namespace tocsin::collector::status
