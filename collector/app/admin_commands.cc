@@ -55,6 +55,11 @@ Expected<void> AdminCommands::dispatch(const Node& request, const std::string& a
     answer(agents());
     return {};
   }
+  if (command == "export-status") {
+    TRY_ASSIGN(Node page, export_status(reader));
+    answer(std::move(page));
+    return {};
+  }
   if (command == "revoke-agent") {
     reader.text("agent", subject);
     TRY_ASSIGN(const AgentId agent, AgentId::parse(subject));
@@ -67,11 +72,10 @@ Expected<void> AdminCommands::dispatch(const Node& request, const std::string& a
     if (command == "resolve") event = ResolveIncident{row.id, actor};
     return ask(std::move(event), {{"incident", Node::string(incident_name(row))}}, answer);
   }
-  return fail(
-      Errc::kUnsupported,
-      "unknown command \"{}\"; known are enroll, admin-token, set-password, revoke-agent, agents, "
-      "ack, resolve",
-      printable(command, 64));
+  return fail(Errc::kUnsupported,
+              "unknown command \"{}\"; known are enroll, admin-token, set-password, "
+              "revoke-agent, agents, export-status, ack, resolve",
+              printable(command, 64));
 }
 
 Expected<void> AdminCommands::enroll(codec::MapReader& reader, const std::string& actor,
@@ -231,6 +235,32 @@ Node AdminCommands::agents() const {
     }));
   }
   return success({{"agents", Node::list(std::move(out))}});
+}
+
+Expected<Node> AdminCommands::export_status(codec::MapReader& reader) {
+  if (ports_.pages == nullptr) {
+    return fail(Errc::kUnavailable, "only a running collector knows how things are");
+  }
+  std::string page;
+  status::PublishOptions options;
+  reader.text("page", page);
+  reader.text("url", options.url);
+  reader.duration("every", options.every);
+  if (!errors_.empty()) {
+    return fail(Errc::kInvalid, "{}: {}", errors_.front().path, errors_.front().text);
+  }
+  TRY_ASSIGN(const status::PublishedPage published, ports_.pages->publish(page, options));
+  const auto list = [](const std::vector<status::PublishedFile>& files) {
+    Node out = Node::list();
+    for (const status::PublishedFile& file : files) {
+      out.items.push_back(Node::list({Node::string(file.name), Node::string(file.body)}));
+    }
+    return out;
+  };
+  const auto silent_s = std::chrono::duration_cast<std::chrono::seconds>(published.silent_after);
+  return success({{"files", list(published.now)},
+                  {"silent", list(published.silent)},
+                  {"silent_after_s", Node::integer(silent_s.count())}});
 }
 
 Expected<IncidentRow> AdminCommands::find_incident(const std::string& name) const {

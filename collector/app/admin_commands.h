@@ -11,12 +11,16 @@
 //   user
 //                                            has the key and nobody has a password yet
 //   {"command":"ack","incident":N}, {"command":"resolve","incident":N} -> {"incident":"INC-N"}
+//   {"command":"export-status","page":SLUG,"url":U,"every":"30s"} -> {"files":[[NAME,TEXT],...],
+//                                            "silent":[...],"silent_after_s":N}: a page as files,
+//                                            and what to show when no later one comes by then
 //
 // N is INC-42, 42 or the id. Every answer has "ok"; see admin_socket.h.
 
 #include "collector/app/admin_socket.h"
 #include "collector/core/engine.h"
 #include "collector/ports/event_sink.h"
+#include "collector/status/pages.h"
 #include "common/io/password_pool.h"
 
 #include <functional>
@@ -40,6 +44,7 @@ class AdminCommands {
     std::string agents_endpoint;                              ///< As bound, or as configured.
     std::string hostname;                                     ///< In place of a wildcard address.
     io::PasswordPool& passwords;
+    status::StatusPages* pages;  ///< Null when no collector runs: nothing is then published.
   };
 
   explicit AdminCommands(Ports ports);
@@ -61,6 +66,7 @@ class AdminCommands {
                             const AdminServer::Answer& answer,
                             std::function<Expected<void>()> then);
   codec::Node agents() const;
+  Expected<codec::Node> export_status(codec::MapReader& reader);
   Expected<IncidentRow> find_incident(const std::string& name) const;
   /// Answers with `fields` once the command's reply has come without an error.
   Expected<void> ask(Event command, std::vector<codec::Node::Entry> fields,

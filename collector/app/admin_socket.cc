@@ -57,7 +57,7 @@ Expected<std::string> exchange(int fd, const std::string& path, std::string line
   }
   std::string in;
   const MonoTime deadline = latency_clock() + at_most;
-  while (in.find('\n') == std::string::npos) {
+  while (!in.ends_with('\n')) {
     const Duration left = deadline - latency_clock();
     if (left <= Duration{0}) {
       return fail(Errc::kTimeout, "the collector on {} did not answer within {}", path,
@@ -65,7 +65,7 @@ Expected<std::string> exchange(int fd, const std::string& path, std::string line
     }
     pollfd p{fd, POLLIN, 0};
     if (::poll(&p, 1, static_cast<int>(left.count() / 1000 + 1)) <= 0) continue;
-    std::array<char, 4096> buffer{};
+    std::array<char, 16 * 1024> buffer{};
     const ssize_t n = ::read(fd, buffer.data(), buffer.size());
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0) return fail(Errc::kIo, "the collector on {} closed without an answer", path);
@@ -115,6 +115,7 @@ struct AdminServer::Connection {
   std::string actor;
   std::string in;
   std::string out;
+  std::size_t sent = 0;
   bool asked = false;
   io::WatchHandle watch;  // After fd: destroyed before it is closed.
   io::TimerHandle timeout;
@@ -201,12 +202,12 @@ void AdminServer::answer(std::uint64_t id, const codec::Node& node) {
 }
 
 void AdminServer::write(Connection& connection) {
-  const ssize_t n =
-      ::send(connection.fd.get(), connection.out.data(), connection.out.size(), MSG_NOSIGNAL);
+  const ssize_t n = ::send(connection.fd.get(), connection.out.data() + connection.sent,
+                           connection.out.size() - connection.sent, MSG_NOSIGNAL);
   if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
   if (n < 0) return close(connection);
-  connection.out.erase(0, static_cast<std::size_t>(n));
-  if (connection.out.empty()) close(connection);
+  connection.sent += static_cast<std::size_t>(n);
+  if (connection.sent == connection.out.size()) close(connection);
 }
 
 void AdminServer::close(Connection& connection) {

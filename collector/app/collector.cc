@@ -134,6 +134,7 @@ struct Collector::Impl {
   io::TimerHandle reload_timer;
 
   std::uint64_t monitors_of = UINT64_MAX;  ///< config_version that `queries` was told of.
+  std::vector<IncidentId> open_incidents;  ///< Of which `queries` was told.
   MonoTime view_at;
   std::optional<MonoTime> drain_until;
   std::function<void()> drained;
@@ -286,13 +287,16 @@ Started<void> Collector::Impl::open_queries() {
       [this](std::shared_ptr<const UptimeTable> table) {
         loop.post([this, table = std::move(table)] { views.publish_uptime(table); });
       },
+      [this](std::shared_ptr<const PageHistory> history) {
+        loop.post([this, history = std::move(history)] { views.publish_history(history); });
+      },
       query_clock});
   return {};
 }
 
 Started<void> Collector::Impl::open_http() {
   io::publish_build_info(metrics);
-  pages = std::make_unique<status::StatusPages>(loop.clock(), views);
+  pages = std::make_unique<status::StatusPages>(loop.clock(), views, config.public_url);
   add_public_routes(router, {views, *pages, [this] { return metrics_text(); }});
   passwords = std::make_unique<io::PasswordPool>(loop);
   api = std::make_unique<Api>(Api::Ports{
@@ -317,14 +321,16 @@ Started<void> Collector::Impl::open_admin() {
   commands = std::make_unique<AdminCommands>(
       AdminCommands::Ports{heart->engine(), loop, [this] { return views.view(); }, keys.public_key,
                            ingest->endpoint(), hostname(), *passwords});
-  auto opened = AdminServer::open(
-      loop, config.admin_socket_path(),
-      [this](const codec::Node& request, const std::string& actor, AdminServer::Answer answer) {
-        commands->handle(request, actor, std::move(answer));
-      });
-  if (!opened) return tl::unexpected(start_error(opened.error()));
-  admin = *std::move(opened);
-  return {};
+  ingest->endpoint(), hostname(), pages.get()
+});
+auto opened = AdminServer::open(
+    loop, config.admin_socket_path(),
+    [this](const codec::Node& request, const std::string& actor, AdminServer::Answer answer) {
+      commands->handle(request, actor, std::move(answer));
+    });
+if (!opened) return tl::unexpected(start_error(opened.error()));
+admin = *std::move(opened);
+return {};
 }
 
 // --- running ---
@@ -335,6 +341,12 @@ void Collector::Impl::take_view(std::shared_ptr<const EngineView> view, const En
     std::vector<MonitorId> ids;
     for (const MonitorView& monitor : view->monitors) ids.push_back(monitor.entry.spec.id);
     queries->set_monitors(std::move(ids));
+  }
+  std::vector<IncidentId> open;
+  for (const IncidentRow& incident : view->open_incidents) open.push_back(incident.id);
+  if (queries && open != open_incidents) {
+    open_incidents = std::move(open);
+    queries->incidents_changed();
   }
   view_at = loop.now().mono;
   views.publish(std::move(view), stats);
@@ -485,7 +497,7 @@ Started<codec::Node> ask_offline(const CollectorConfig& config, const codec::Nod
 
   io::PasswordPool passwords(loop);
   AdminCommands commands({(*heart)->engine(), loop, [&view] { return view; }, keys->public_key,
-                          config.agents, hostname(), passwords});
+                          config.agents, hostname(), passwords, nullptr});
   codec::Node answer;
   commands.handle(request, fmt::format("command line uid {}", person),
                   [&loop, &answer](const codec::Node& node) {

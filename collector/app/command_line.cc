@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <functional>
 #include <string_view>
 
 namespace tocsin::collector {
@@ -26,6 +27,7 @@ constexpr std::array kCommands = {
     Command{"admin-token", 0, ""},
     Command{"set-password", 0, ""},
     Command{"agents", 0, ""},
+    Command{"export-status", 0, ""},
     Command{"revoke-agent", 1, "the agent's id (see tocsin-collector agents)"},
     Command{"ack", 1, "the incident, such as INC-42"},
     Command{"resolve", 1, "the incident, such as INC-42"},
@@ -50,6 +52,10 @@ const char* usage() {
          "  set-password          set a user's password, read from the terminal or from stdin\n"
          "         [--user KEY]   default admin; made if nobody has a password yet\n"
          "  agents                list the agents\n"
+         "  export-status --page SLUG --out DIR\n"
+         "                        publish a status page as a directory of files\n"
+         "         [--every 30s]  again and again, until SIGTERM\n"
+         "         [--url URL]    how readers reach DIR, for links in feeds\n"
          "  revoke-agent ID       shut an agent out at once\n"
          "  ack INCIDENT          acknowledge an incident\n"
          "  resolve INCIDENT      resolve an incident by hand\n"
@@ -64,55 +70,124 @@ const char* usage() {
          "exit codes: 0 ok, 1 failure, 2 usage, 75 try again later, 78 configuration\n";
 }
 
-Expected<CommandLine> parse_command_line(std::vector<std::string> arguments) {
-  enum Option : int { kConfig = 1, kRegion, kExpires, kEndpoint, kUser, kReplace, kVersion, kHelp };
+namespace {
 
-  static constexpr option kOptions[] = {
-      {"config", required_argument, nullptr, kConfig},
-      {"region", required_argument, nullptr, kRegion},
-      {"expires", required_argument, nullptr, kExpires},
-      {"endpoint", required_argument, nullptr, kEndpoint},
-      {"user", required_argument, nullptr, kUser},
-      {"replace", no_argument, nullptr, kReplace},
-      {"version", no_argument, nullptr, kVersion},
-      {"help", no_argument, nullptr, kHelp},
-      {nullptr, 0, nullptr, 0},
+/// Values of getopt_long; kCommandOptions + N is the N-th of kOptions.
+enum Value : int { kConfig = 1, kVersion, kHelp, kCommandOptions };
+
+struct Option {
+  const char* name;
+  std::vector<std::string> commands;  ///< That it belongs to.
+  bool has_value;
+  std::function<Expected<void>(CommandLine& out, std::string value)> take;
+};
+
+Expected<void> take_every(CommandLine& out, const std::string& value) {
+  const auto every = parse_duration(value);
+  if (!every || *every < kExportEveryMin || *every > kExportEveryMax) {
+    return fail(Errc::kInvalid, "--every wants {} to {}, such as 30s, not {}",
+                format_duration(kExportEveryMin), format_duration(kExportEveryMax),
+                printable(value, 64));
+  }
+  out.every = *every;
+  return {};
+}
+
+Expected<void> take_url(CommandLine& out, std::string value) {
+  while (value.ends_with('/')) value.pop_back();
+  if (!value.starts_with("http://") && !value.starts_with("https://")) {
+    return fail(Errc::kInvalid, "--url wants http://... or https://..., not {}", printable(value));
+  }
+  out.url = std::move(value);
+  return {};
+}
+
+auto into(std::string CommandLine::*field) {
+  return [field](CommandLine& out, std::string value) -> Expected<void> {
+    out.*field = std::move(value);
+    return {};
   };
+}
+
+const std::vector<Option>& options() {
+  static const std::vector<Option> table = {
+      {"region", {"enroll"}, true, into(&CommandLine::region)},
+      {"expires", {"enroll"}, true, into(&CommandLine::expires)},
+      {"endpoint",
+       {"enroll"},
+       true,
+       [](CommandLine& out, std::string value) -> Expected<void> {
+         out.endpoints.push_back(std::move(value));
+         return {};
+       }},
+      {"user", {"admin-token", "set-password"}, true, into(&CommandLine::user)},
+      {"replace",
+       {"restore"},
+       false,
+       [](CommandLine& out, const std::string&) -> Expected<void> {
+         out.replace = true;
+         return {};
+       }},
+      {"page", {"export-status"}, true, into(&CommandLine::page)},
+      {"out", {"export-status"}, true, into(&CommandLine::out)},
+      {"every", {"export-status"}, true, take_every},
+      {"url", {"export-status"}, true, take_url},
+  };
+  return table;
+}
+
+std::vector<option> getopt_table() {
+  std::vector<option> out = {{"config", required_argument, nullptr, kConfig},
+                             {"version", no_argument, nullptr, kVersion},
+                             {"help", no_argument, nullptr, kHelp}};
+  int value = kCommandOptions;
+  for (const Option& one : options()) {
+    out.push_back({one.name, one.has_value ? required_argument : no_argument, nullptr, value++});
+  }
+  out.push_back({nullptr, 0, nullptr, 0});
+  return out;
+}
+
+/// What the command wants beside its operands.
+Expected<void> check_options(const CommandLine& line, const std::vector<const Option*>& given) {
+  for (const Option* one : given) {
+    if (std::find(one->commands.begin(), one->commands.end(), line.command) ==
+        one->commands.end()) {
+      return fail(Errc::kInvalid, "--{} belongs to {}", one->name, join(one->commands, " and "));
+    }
+  }
+  if (line.command == "enroll" && line.region.empty()) {
+    return fail(Errc::kInvalid, "enroll wants --region: the key of the region the agent is in");
+  }
+  if (line.command != "export-status") return {};
+  if (line.page.empty()) return fail(Errc::kInvalid, "export-status wants --page: a page's slug");
+  if (line.out.empty()) {
+    return fail(Errc::kInvalid, "export-status wants --out: the directory to publish");
+  }
+  return {};
+}
+
+}  // namespace
+
+Expected<CommandLine> parse_command_line(std::vector<std::string> arguments) {
   std::string program = "tocsin-collector";
   std::vector<char*> argv = {program.data()};
   for (std::string& argument : arguments) argv.push_back(argument.data());
   argv.push_back(nullptr);
 
   CommandLine out;
-  bool enroll_option = false;
+  const std::vector<option> table = getopt_table();
+  std::vector<const Option*> given;
   optind = 0;  // glibc: begin anew.
   opterr = 0;
   while (true) {
     const int at = optind == 0 ? 1 : optind;
     const int got =
-        ::getopt_long(static_cast<int>(argv.size()) - 1, argv.data(), ":h", kOptions, nullptr);
+        ::getopt_long(static_cast<int>(argv.size()) - 1, argv.data(), ":h", table.data(), nullptr);
     if (got == -1) break;
     switch (got) {
       case kConfig:
         out.config = optarg;
-        break;
-      case kRegion:
-        out.region = optarg;
-        enroll_option = true;
-        break;
-      case kExpires:
-        out.expires = optarg;
-        enroll_option = true;
-        break;
-      case kEndpoint:
-        out.endpoints.emplace_back(optarg);
-        enroll_option = true;
-        break;
-      case kUser:
-        out.user = optarg;
-        break;
-      case kReplace:
-        out.replace = true;
         break;
       case kVersion:
         out.version = true;
@@ -123,9 +198,14 @@ Expected<CommandLine> parse_command_line(std::vector<std::string> arguments) {
         break;
       case ':':
         return fail(Errc::kInvalid, "{} wants a value", argv[static_cast<std::size_t>(at)]);
-      default:
+      case '?':
         return fail(Errc::kInvalid, "unknown option {}",
                     printable(argv[static_cast<std::size_t>(at)]));
+      default: {
+        const Option& one = options()[static_cast<std::size_t>(got - kCommandOptions)];
+        TRY(one.take(out, optarg == nullptr ? std::string{} : std::string{optarg}));
+        given.push_back(&one);
+      }
     }
   }
   std::vector<std::string> words(argv.begin() + optind, argv.end() - 1);
@@ -150,18 +230,7 @@ Expected<CommandLine> parse_command_line(std::vector<std::string> arguments) {
     return fail(Errc::kInvalid, "{}: what is {} for?", out.command,
                 printable(out.operands[command->operands + command->optional], 64));
   }
-  if (out.command == "enroll" && out.region.empty()) {
-    return fail(Errc::kInvalid, "enroll wants --region: the key of the region the agent is in");
-  }
-  if (out.command != "admin-token" && out.command != "set-password" && !out.user.empty()) {
-    return fail(Errc::kInvalid, "--user belongs to admin-token and set-password");
-  }
-  if (out.command != "restore" && out.replace) {
-    return fail(Errc::kInvalid, "--replace belongs to restore");
-  }
-  if (out.command != "enroll" && enroll_option) {
-    return fail(Errc::kInvalid, "--region, --expires and --endpoint belong to enroll");
-  }
+  TRY(check_options(out, given));
   return out;
 }
 

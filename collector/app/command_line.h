@@ -2,11 +2,16 @@
 // Question answered here: what was typed after `tocsin-collector`?
 
 #include "common/base/expected.h"
+#include "common/base/time.h"
 
 #include <string>
 #include <vector>
 
 namespace tocsin::collector {
+
+/// Of --every. The lower one keeps a disk from being worn out by syncs.
+inline constexpr Duration kExportEveryMin = std::chrono::seconds{1};
+inline constexpr Duration kExportEveryMax = std::chrono::hours{1};
 
 struct CommandLine {
   std::string command = "serve";
@@ -15,8 +20,12 @@ struct CommandLine {
   std::string region;                  ///< enroll
   std::string expires = "24h";         ///< enroll
   std::vector<std::string> endpoints;  ///< enroll
-  std::string user;                    ///< admin-token
+  std::string user;                    ///< admin-token, set-password
   bool replace = false;                ///< restore
+  std::string page;                    ///< export-status
+  std::string out;                     ///< export-status
+  std::string url;                     ///< export-status; may be empty
+  Duration every{0};                   ///< export-status; 0: once
   bool help = false;
   bool version = false;
 };

@@ -8,6 +8,7 @@
 #include "collector/app/command_line.h"
 #include "collector/app/monitors_file.h"
 #include "collector/app/state_dir.h"
+#include "collector/app/status_export.h"
 #include "collector/app/watched_clock.h"
 #include "common/io/build_info.h"
 #include "common/io/log.h"
@@ -267,6 +268,7 @@ Exit run(const CommandLine& line) {
   if (line.command == "backup") return backup(line, *config);
   if (line.command == "verify") return verify(line, *config);
   if (line.command == "restore") return restore(line, *config);
+  if (line.command == "export-status") return export_status(line, *config);
   return ask(line, *config);
 }
 

@@ -1,5 +1,6 @@
 #include "collector/app/query_thread.h"
 
+#include "collector/app/page_history.h"
 #include "collector/app/uptime.h"
 #include "common/io/log.h"
 
@@ -23,6 +24,10 @@ void QueryThread::set_monitors(std::vector<MonitorId> monitors) {
   if (!told_.push(Order{std::move(monitors)})) log::debug("the list of monitors was not taken");
 }
 
+void QueryThread::incidents_changed() {
+  if (!told_.push(LookBack{})) log::debug("the change of incidents was not taken");
+}
+
 bool QueryThread::try_read(Job&& job) {
   if (!ports_.reader) return false;
   Order order{std::move(job)};
@@ -33,33 +38,44 @@ bool QueryThread::try_read(Job&& job) {
 
 void QueryThread::loop() {
   ::pthread_setname_np(::pthread_self(), "query");
-  MonoTime maintain_at = ports_.clock.now().mono;
-  MonoTime fold_at = maintain_at;
+  maintain_at_ = fold_at_ = ports_.clock.now().mono;
   while (!told_.closed()) {
-    const MonoTime next = std::min(maintain_at, fold_at);
+    const MonoTime next = std::min({maintain_at_, fold_at_, look_back_at_});
     if (auto order = told_.pop(std::max(Duration{0}, next - ports_.clock.now().mono))) {
-      if (auto* job = std::get_if<Job>(&*order)) {
-        (*job)(*ports_.reader);
-      } else {
-        monitors_ = std::get<std::vector<MonitorId>>(*std::move(order));
-        fold_at = ports_.clock.now().mono;
-      }
+      take(*std::move(order));
     }
     const MonoTime now = ports_.clock.now().mono;
-    if (now >= maintain_at) {
+    if (now >= maintain_at_) {
       if (ports_.maintain) ports_.maintain();
-      maintain_at = now + kMaintainEvery;
+      maintain_at_ = now + kMaintainEvery;
     }
-    if (now >= fold_at) {
+    if (now >= fold_at_) {
       if (ports_.reader) fold();
-      fold_at = now + kUptimeEvery;
+      fold_at_ = now + kUptimeEvery;
+      look_back_at_ = now;
     }
+    if (now >= look_back_at_) {
+      if (ports_.reader) look_back();
+      look_back_at_ = MonoTime::never();
+    }
+  }
+}
+
+void QueryThread::take(Order order) {
+  if (auto* job = std::get_if<Job>(&order)) {
+    (*job)(*ports_.reader);
+  } else if (std::holds_alternative<LookBack>(order)) {
+    look_back_at_ = std::min(look_back_at_, ports_.clock.now().mono + kHistoryAfter);
+  } else {
+    monitors_ = std::get<std::vector<MonitorId>>(std::move(order));
+    fold_at_ = ports_.clock.now().mono;
   }
 }
 
 void QueryThread::fold() {
   auto table = std::make_shared<UptimeTable>();
   const WallTime now = ports_.clock.now().wall;
+  last_known_.clear();
   for (const MonitorId& monitor : monitors_) {
     if (told_.closed()) return;
     auto verdicts = ports_.reader->verdicts(monitor, WallTime{0}, now);
@@ -67,9 +83,23 @@ void QueryThread::fold() {
       log::warning("uptime cannot be read", {{"monitor", monitor}, {"error", verdicts.error()}});
       continue;
     }
+    const MonitorStatus known = last_known_status(*verdicts);
+    if (known != MonitorStatus::kNew) last_known_[monitor] = known;
     (*table)[monitor] = fold_uptime(*std::move(verdicts), now, kUptimeDays);
   }
   ports_.publish(std::move(table));
+}
+
+void QueryThread::look_back() {
+  auto incidents = read_past_incidents(*ports_.reader, ports_.clock.now().wall);
+  if (!incidents) {
+    log::warning("past incidents cannot be read", {{"error", incidents.error()}});
+    return;
+  }
+  auto history = std::make_shared<PageHistory>();
+  history->incidents = *std::move(incidents);
+  history->last_known = last_known_;
+  ports_.publish_history(std::move(history));
 }
 
 }  // namespace tocsin::collector

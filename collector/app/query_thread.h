@@ -3,7 +3,8 @@
 //
 // The thread `query` answers what the API asks of the store (QueryPort). Beside that, every
 // kMaintainEvery it runs the store's maintenance, every kUptimeEvery it folds the verdicts of all
-// monitors into the table of status pages. Both wait for nobody; nobody waits for them.
+// monitors into the table of status pages, and soon after incidents changed it reads the past ones
+// for them. All wait for nobody; nobody waits for them.
 
 #include "collector/ports/query_port.h"
 #include "collector/ports/store.h"
@@ -12,6 +13,7 @@
 #include "common/io/mailbox.h"
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <thread>
 #include <variant>
@@ -26,6 +28,8 @@ class QueryThread final : public QueryPort {
 
   static constexpr Duration kMaintainEvery = std::chrono::seconds{2};
   static constexpr Duration kUptimeEvery = std::chrono::seconds{60};
+  /// From a change of incidents to reading them: many changes are read once.
+  static constexpr Duration kHistoryAfter = std::chrono::milliseconds{500};
 
   struct Ports {
     /// Read on this thread alone; null: nothing to read (the memory store).
@@ -34,6 +38,8 @@ class QueryThread final : public QueryPort {
     std::function<void()> maintain;
     /// Called on this thread.
     std::function<void(std::shared_ptr<const UptimeTable>)> publish;
+    /// Called on this thread.
+    std::function<void(std::shared_ptr<const PageHistory>)> publish_history;
     Clock& clock;  ///< Of this thread alone.
   };
 
@@ -46,17 +52,28 @@ class QueryThread final : public QueryPort {
   /// Which monitors there are; from any thread. A new one is folded soon.
   void set_monitors(std::vector<MonitorId> monitors);
 
+  /// An incident was opened or resolved; from any thread.
+  void incidents_changed();
+
   [[nodiscard]] bool try_read(Job&& job) override;
 
  private:
-  using Order = std::variant<std::vector<MonitorId>, Job>;
+  struct LookBack {};
+
+  using Order = std::variant<std::vector<MonitorId>, Job, LookBack>;
 
   void loop();
+  void take(Order order);
   void fold();
+  void look_back();
 
   Ports ports_;
   io::Mailbox<Order> told_{kJobsMax};
   std::vector<MonitorId> monitors_;
+  std::map<MonitorId, MonitorStatus> last_known_;
+  MonoTime maintain_at_;
+  MonoTime fold_at_;
+  MonoTime look_back_at_ = MonoTime::never();
   std::thread thread_;
 };
 

@@ -39,7 +39,10 @@ std::vector<DayUptime> fold_uptime(std::vector<VerdictRow> verdicts, WallTime no
   const std::int64_t today = now_s / kDayS;
   const std::int64_t first = today - static_cast<std::int64_t>(days) + 1;
   std::vector<DayUptime> out(days);
-  for (std::size_t i = 0; i < days; ++i) out[i].day = first + static_cast<std::int64_t>(i);
+  for (std::size_t i = 0; i < days; ++i) {
+    out[i].day = first + static_cast<std::int64_t>(i);
+    out[i].elapsed_s = std::min(kDayS, now_s - out[i].day * kDayS);
+  }
 
   for (std::size_t i = 0; i < verdicts.size(); ++i) {
     const auto counter = counter_of(verdicts[i].status);

@@ -56,7 +56,7 @@ class AdminTest : public ::testing::Test {
     view->open_incidents.push_back(incident);
     commands = std::make_unique<AdminCommands>(
         AdminCommands::Ports{engine, loop, [this] { return view; }, kServerKey,
-                             "tcp://0.0.0.0:7401", "mon1", passwords});
+                             "tcp://0.0.0.0:7401", "mon1", passwords, nullptr});
     auto opened = AdminServer::open(
         loop, path(),
         [this](const Node& request, const std::string& who, AdminServer::Answer answer) {

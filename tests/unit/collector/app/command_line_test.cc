@@ -43,6 +43,16 @@ TEST(CommandLine, TakesWhatBackupVerifyAndRestoreWant) {
   }
 }
 
+TEST(CommandLine, TakesAnExport) {
+  const auto line = parse_command_line({"export-status", "--page", "shop", "--out", "/srv/status",
+                                        "--every", "30s", "--url", "https://status.example/"});
+  ASSERT_TRUE(line) << line.error().text;
+  EXPECT_EQ(line->page, "shop");
+  EXPECT_EQ(line->out, "/srv/status");
+  EXPECT_EQ(line->every, 30s);
+  EXPECT_EQ(line->url, "https://status.example");
+}
+
 TEST(CommandLine, HelpAndVersionNeedNothingElse) {
   EXPECT_TRUE(parse_command_line({"--help"})->help);
   EXPECT_TRUE(parse_command_line({"-h"})->help);
@@ -64,6 +74,12 @@ TEST(CommandLine, SaysWhatIsWrong) {
       {{"ack", "1", "2"}, "what is 2 for?"},
       {{"serve", "--region", "x"}, "belong to enroll"},
       {{"revoke-agent"}, "agent's id"},
+      {{"export-status", "--out", "x"}, "wants --page"},
+      {{"export-status", "--page", "x"}, "wants --out"},
+      {{"export-status", "--page", "x", "--out", "y", "--every", "0s"}, "--every wants 1s to"},
+      {{"export-status", "--page", "x", "--out", "y", "--every", "soon"}, "not soon"},
+      {{"export-status", "--page", "x", "--out", "y", "--url", "ftp://x"}, "--url wants http"},
+      {{"serve", "--page", "x"}, "belong to export-status"},
   };
   for (const Case& c : cases) {
     const auto line = parse_command_line(c.arguments);

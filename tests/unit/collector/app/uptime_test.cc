@@ -41,6 +41,8 @@ TEST(Uptime, ASpanIsSplitAtMidnightAndCutAtTheWindow) {
   EXPECT_EQ(days[0].up_s, kDayS);
   EXPECT_EQ(days[1].up_s, kDayS);
   EXPECT_EQ(days[2].up_s, 60);
+  EXPECT_EQ(days[1].elapsed_s, kDayS);
+  EXPECT_EQ(days[2].elapsed_s, 60);
 }
 
 TEST(Uptime, ReplacedVerdictsDoNotCount) {
