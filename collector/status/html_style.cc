@@ -41,7 +41,7 @@ const std::string_view kStyle =
     ".banner.down{border-left-color:var(--down)}.banner.maint{border-left-color:var(--maint)}"
     ".banner.unknown{border-left-color:var(--unknown)}.banner.paused{border-left-color:var(--"
     "paused)}"
-    ".until,.small{color:var(--muted);font-size:13px}.until{margin-top:8px;max-width:80ch}"
+    ".until,.small{color:var(--muted);font-size:13px}.until{margin-top:8px}"
     ".card{background:var(--surface);border:1px solid var(--border);border-radius:6px;margin:12px "
     "0}"
     ".row{padding:12px 16px;border-top:1px solid var(--border)}.row:first-child{border-top:0}"
@@ -77,7 +77,7 @@ const std::string_view kStyle =
     ":focus-visible{outline:2px solid var(--focus);outline-offset:2px}"
     "@media(max-width:520px){.bars svg.long{width:200%}.axis .phone{display:inline}"
     ".axis .wide{display:none}.axis{flex-wrap:wrap}.axis b{order:3;flex-basis:100%;text-align:left}"
-    ".day{flex-direction:column}.body{margin-left:0}.head>span{padding-left:4px}}"
+    ".day:not(.quiet){flex-direction:column}.body{margin-left:0}.head>span{padding-left:4px}}"
     "@media print{.old{display:none}.card{break-inside:avoid}}";
 
 const std::string_view kSymbols =

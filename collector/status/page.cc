@@ -230,6 +230,7 @@ void add_sentence(PageView& page) {
   }
   page.sentence = sentence_of(page, by_state, total);
   if (page.stale) {
+    if (page.state > PublicState::kNoData) page.sentence = "Last known: " + page.sentence;
     page.detail = fmt::format("No new data since {}. What follows is as of then.",
                               format_for_people(page.data_until));
   } else if (page.state >= PublicState::kDegraded && total > 0) {

@@ -230,14 +230,13 @@ const char* post_word(const Post& post) {
 /// Its beginning, end and length, as far as they are known.
 void put_when(Writer& out, const PageView& page, const Post& post) {
   const bool planned = post.kind == PostKind::kMaintenance && post.phase != PostPhase::kPast;
+  const WallTime begin = planned && post.scheduled_from ? *post.scheduled_from : post.began;
   const auto end = planned ? post.scheduled_to : post.ended;
   out.raw(planned ? "Planned " : post.phase == PostPhase::kPast ? "" : "Began ");
-  out.time_near(planned && post.scheduled_from ? *post.scheduled_from : post.began,
-                page.generated_at);
+  out.time_near(begin, page.generated_at);
   if (end) {
     out.raw(" to ");
-    out.time_near(*end, page.generated_at);
-    const WallTime begin = planned && post.scheduled_from ? *post.scheduled_from : post.began;
+    out.time_near(*end, day_of(*end) == day_of(begin) ? begin : page.generated_at);
     out.put(", {}", format_span(*end - begin));
   } else if (!planned) {
     out.put(", {} ago", format_span(page.generated_at - post.began));
@@ -299,21 +298,24 @@ void put_current(Writer& out, const PageView& page) {
 
 /// "No incidents." is said only of days that had none, not even one that had begun before.
 void put_day(Writer& out, const PageView& page, std::int64_t day, std::int64_t first) {
-  out.put("<section class=\"day\"><h3>{}</h3><div>", format_day(day));
-  bool any = false;
+  const auto began_on = [first](const Post& post) { return std::max(day_of(post.began), first); };
+  const auto touches = [&](const Post& post) {
+    return post.phase != PostPhase::kUpcoming && day >= began_on(post) &&
+           day <= day_of(post.ended.value_or(page.generated_at));
+  };
+  const bool quiet = std::none_of(page.posts.begin(), page.posts.end(), touches);
+  out.put("<section class=\"day{}\"><h3>{}</h3><div>", quiet ? " quiet" : "", format_day(day));
   for (const Post& post : page.posts) {
-    const std::int64_t began = std::max(day_of(post.began), first);
-    const std::int64_t ended = day_of(post.ended.value_or(page.generated_at));
-    if (post.phase == PostPhase::kUpcoming || day < began || day > ended) continue;
-    any = true;
-    if (post.phase == PostPhase::kPast && day == began) {
+    if (!touches(post)) continue;
+    if (post.phase == PostPhase::kPast && day == began_on(post)) {
       put_post(out, page, post, "h4");
     } else {
       out.put("<p class=\"sub\">{}: <a href=\"#r-{}\">{}</a>.</p>\n",
-              day == began ? "Began" : "Went on", post.id, html_text(post.title, kNameBytesMax));
+              day == began_on(post) ? "Began" : "Went on", post.id,
+              html_text(post.title, kNameBytesMax));
     }
   }
-  if (!any) out.raw("<p class=\"small\">No incidents.</p>");
+  if (quiet) out.raw("<p class=\"small\">No incidents.</p>");
   out.raw("</div></section>\n");
 }
 
@@ -385,7 +387,7 @@ void put_banner(Writer& out, const PageView& page, const Place& place) {
     out.time(page.stale_after);
     out.raw(" now, newer copies do not arrive and the present state is not known. ");
   }
-  out.raw("<span class=\"old\">It was loaded more than 5 minutes ago: reload it.</span></p>\n");
+  out.raw("<span class=\"old\">Loaded more than 5 minutes ago: reload it.</span></p>\n");
 }
 
 void put_footer(Writer& out) {

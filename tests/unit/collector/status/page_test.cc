@@ -87,6 +87,9 @@ TEST(StatusPage, OldDataIsNotRepeatedAsNews) {
   EXPECT_TRUE(page.stale);
   EXPECT_EQ(page.state, PublicState::kNoData);
   EXPECT_EQ(page.sentence, "We cannot measure at the moment");
+  World down;
+  down.component("Web", S::kDown, 0, 0, 2, 0);
+  EXPECT_EQ(down.make(kStaleAfter + 1s).sentence, "Last known: Web is down");
 }
 
 TEST(StatusPage, WhatIsMadeForSilenceIsStaleWhateverTheClockSays) {

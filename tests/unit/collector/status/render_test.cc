@@ -11,7 +11,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <fstream>
 #include <iterator>
 #include <set>
@@ -119,8 +118,6 @@ TEST(StatusHtml, IsOneSmallWellFormedDocumentForTwentyFourComponentsWithHistory)
   EXPECT_NE(html.find("Major outage"), std::string::npos);
   EXPECT_NE(html.find("INC-42"), std::string::npos);
   EXPECT_NE(html.find("No data means"), std::string::npos);
-  // For a look in a browser: TOCSIN_STATUS_HTML=FILE.
-  if (const char* path = std::getenv("TOCSIN_STATUS_HTML")) std::ofstream{path} << html;
 }
 
 TEST(StatusHtml, AsksForNothingElseAndRunsNothing) {
