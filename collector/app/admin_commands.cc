@@ -257,7 +257,7 @@ Expected<Node> AdminCommands::export_status(codec::MapReader& reader) {
     }
     return out;
   };
-  const auto silent_s = std::chrono::duration_cast<std::chrono::seconds>(published.silent_after);
+  const auto silent_s = std::chrono::ceil<std::chrono::seconds>(published.silent_after);
   return success({{"files", list(published.now)},
                   {"silent", list(published.silent)},
                   {"silent_after_s", Node::integer(silent_s.count())}});

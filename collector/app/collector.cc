@@ -11,6 +11,7 @@
 #include "collector/app/collector_metrics.h"
 #include "collector/app/heart.h"
 #include "collector/app/monitors_file.h"
+#include "collector/app/page_history.h"
 #include "collector/app/query_thread.h"
 #include "collector/app/state_dir.h"
 #include "collector/channels/email.h"
@@ -347,6 +348,10 @@ void Collector::Impl::take_view(std::shared_ptr<const EngineView> view, const En
   if (queries && open != open_incidents) {
     open_incidents = std::move(open);
     queries->incidents_changed();
+    if (views.view() && views.history()) {
+      views.publish_history(std::make_shared<const PageHistory>(
+          bridge_history(*views.history(), *views.view(), *view)));
+    }
   }
   view_at = loop.now().mono;
   views.publish(std::move(view), stats);

@@ -42,6 +42,24 @@ Expected<std::vector<PastIncident>> read_past_incidents(StoreReader& reader, Wal
   return out;
 }
 
+PageHistory bridge_history(const PageHistory& known, const EngineView& before,
+                           const EngineView& after) {
+  PageHistory out = known;
+  for (const IncidentRow& row : before.open_incidents) {
+    const auto is_it = [&row](const auto& other) { return other.id == row.id; };
+    const auto& open = after.open_incidents;
+    if (row.kind != IncidentKind::kMonitor || std::any_of(open.begin(), open.end(), is_it) ||
+        std::any_of(out.incidents.begin(), out.incidents.end(), is_it)) {
+      continue;
+    }
+    PastIncident past = past_incident(row);
+    past.resolved_at = after.at;
+    out.incidents.insert(out.incidents.begin(), std::move(past));
+  }
+  if (out.incidents.size() > kPastIncidentsMax) out.incidents.resize(kPastIncidentsMax);
+  return out;
+}
+
 MonitorStatus last_known_status(const std::vector<VerdictRow>& verdicts) {
   const VerdictRow* last = nullptr;
   for (const VerdictRow& row : verdicts) {

@@ -99,6 +99,12 @@ class AdminTest : public ::testing::Test {
   std::unique_ptr<AdminServer> server;
 };
 
+TEST_F(AdminTest, NothingIsPublishedWithoutARunningCollector) {
+  const auto answer = call(Node::map({{"command", Node::string("export-status")}}));
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().code, Errc::kUnavailable);
+}
+
 TEST_F(AdminTest, TheSocketIsItsOwnersOnlyAndGoesWithTheServer) {
   struct stat info {};
 

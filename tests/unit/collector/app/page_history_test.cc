@@ -33,6 +33,22 @@ TEST(PageHistory, TheLastKnownStatusIsTheNewestThatSaysSomething) {
   EXPECT_EQ(last_known_status({verdict(1, 10, Status::kDegraded), replaced}), Status::kDegraded);
 }
 
+TEST(PageHistory, WhatIsNoLongerOpenIsPastBeforeTheStoreWasRead) {
+  EngineView before, after;
+  after.at = sample::kStart + 300s;
+  before.open_incidents = {sample::incident(1), sample::incident(2), sample::incident(3),
+                           sample::incident(4)};
+  before.open_incidents[1].kind = IncidentKind::kImpaired;
+  after.open_incidents = {sample::incident(3)};
+  PageHistory known;
+  known.incidents.push_back({.id = sample::incident(4).id, .number = 4, .monitor_key = "shop"});
+  const PageHistory bridged = bridge_history(known, before, after);
+  ASSERT_EQ(bridged.incidents.size(), 2U);
+  EXPECT_EQ(bridged.incidents[0].number, 1U);
+  EXPECT_EQ(bridged.incidents[0].resolved_at, after.at);
+  EXPECT_EQ(bridged.incidents[1], known.incidents[0]);
+}
+
 TEST(PageHistory, PastIncidentsAreTheResolvedOnesOfMonitorsNewestFirst) {
   std::string directory = testing::TempDir() + "tocsin-history-XXXXXX";
   ASSERT_NE(::mkdtemp(directory.data()), nullptr);
