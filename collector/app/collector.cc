@@ -321,17 +321,15 @@ Started<void> Collector::Impl::open_http() {
 Started<void> Collector::Impl::open_admin() {
   commands = std::make_unique<AdminCommands>(
       AdminCommands::Ports{heart->engine(), loop, [this] { return views.view(); }, keys.public_key,
-                           ingest->endpoint(), hostname(), *passwords});
-  ingest->endpoint(), hostname(), pages.get()
-});
-auto opened = AdminServer::open(
-    loop, config.admin_socket_path(),
-    [this](const codec::Node& request, const std::string& actor, AdminServer::Answer answer) {
-      commands->handle(request, actor, std::move(answer));
-    });
-if (!opened) return tl::unexpected(start_error(opened.error()));
-admin = *std::move(opened);
-return {};
+                           ingest->endpoint(), hostname(), *passwords, pages.get()});
+  auto opened = AdminServer::open(
+      loop, config.admin_socket_path(),
+      [this](const codec::Node& request, const std::string& actor, AdminServer::Answer answer) {
+        commands->handle(request, actor, std::move(answer));
+      });
+  if (!opened) return tl::unexpected(start_error(opened.error()));
+  admin = *std::move(opened);
+  return {};
 }
 
 // --- running ---

@@ -72,14 +72,14 @@ TEST(CommandLine, SaysWhatIsWrong) {
       {{"enroll"}, "--region"},
       {{"ack"}, "INC-42"},
       {{"ack", "1", "2"}, "what is 2 for?"},
-      {{"serve", "--region", "x"}, "belong to enroll"},
+      {{"serve", "--region", "x"}, "--region belongs to enroll"},
       {{"revoke-agent"}, "agent's id"},
       {{"export-status", "--out", "x"}, "wants --page"},
       {{"export-status", "--page", "x"}, "wants --out"},
       {{"export-status", "--page", "x", "--out", "y", "--every", "0s"}, "--every wants 1s to"},
       {{"export-status", "--page", "x", "--out", "y", "--every", "soon"}, "not soon"},
       {{"export-status", "--page", "x", "--out", "y", "--url", "ftp://x"}, "--url wants http"},
-      {{"serve", "--page", "x"}, "belong to export-status"},
+      {{"serve", "--page", "x"}, "--page belongs to export-status"},
   };
   for (const Case& c : cases) {
     const auto line = parse_command_line(c.arguments);
