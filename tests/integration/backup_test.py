@@ -52,7 +52,8 @@ class Backup(unittest.TestCase):
         self.assertIn(f"{MONITORS} monitors", said)
         self.assertEqual(self.backup.stat().st_mode & 0o777, 0o700)
         self.assertEqual({p.name for p in self.backup.iterdir()},
-                         {"collector.db", "curve.public", "curve.secret", "manifest.json"})
+                         {"ack.secret", "collector.db", "curve.public", "curve.secret",
+                          "manifest.json"})
         self.assertFalse((world.dir / "backup.partial").exists())
         # Everything that was acknowledged before is in it, and the collector went on meanwhile.
         self.saved = {i.id for i in before.incidents()}
