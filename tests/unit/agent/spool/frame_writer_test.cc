@@ -308,8 +308,8 @@ TEST(FrameWriter, EverySingleFlippedByteStartsAndKeepsTheOtherFrames) {
   }
 }
 
-/// A segment as it is in use: 64 KiB of frames in both classes. Whichever byte rots, the start works,
-/// at most the frame it lies in is lost, and what is lost is accounted.
+/// A segment as it is in use: 64 KiB of frames in both classes. Whichever byte rots, the start
+/// works, at most the frame it lies in is lost, and what is lost is accounted.
 TEST(FrameWriter, EverySingleFlippedByteOfASegmentStartsAndAccounts) {
   constexpr std::size_t kSegment = 64 * 1024;
   SimDiskState good;
