@@ -32,6 +32,11 @@ void publish_ingest_stats(io::Metrics& m, const IngestStats& s) {
   total(m, "tocsin_ingest_unsent_total", "Messages whose agent had gone", s.unsent);
   total(m, "tocsin_ingest_paused_total", "Times reading stopped because the engine was full",
         s.paused);
+  total(m, "tocsin_ingest_strangers_cut_total",
+        "Connections of agents that were cut for want of room, having said nothing",
+        s.strangers_cut);
+  level(m, "tocsin_ingest_open_connections", "Connections of agents, those of strangers included",
+        static_cast<double>(s.open));
   level(m, "tocsin_ingest_connections", "Connections that have spoken",
         static_cast<double>(s.connections));
 }

@@ -15,7 +15,11 @@
 #include <atomic>
 #include <cstring>
 #include <deque>
+#include <limits>
 #include <map>
+#include <optional>
+#include <set>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <thread>
 #include <utility>
@@ -37,6 +41,19 @@ constexpr Duration kLogEvery = std::chrono::minutes{1};
 std::string user_of(const std::variant<Principal, Rejection>& found) {
   const auto* principal = std::get_if<Principal>(&found);
   return principal == nullptr ? std::string{} : user_id_of(*principal);
+}
+
+/// The HTTP server and everything else have the other half.
+std::size_t room_for_connections() {
+  constexpr std::size_t kAtLeast = 32;
+  rlimit files{};
+  if (::getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur == RLIM_INFINITY) {
+    return std::numeric_limits<std::size_t>::max() / 2;
+  }
+  const auto room = static_cast<std::size_t>(files.rlim_cur);
+  const std::size_t left =
+      room > Ingest::kReservedDescriptors ? room - Ingest::kReservedDescriptors : 0;
+  return std::max(left / 2, kAtLeast);
 }
 
 }  // namespace
@@ -66,6 +83,8 @@ struct Ingest::Impl {
   void finish_ended(bool drained);
   void finish(int fd);
   void cut_doomed();
+  void cut_strangers();
+  void forget_stranger(int fd);
   bool hand_over();
   void handle(LinkMessage message);
   void carry_out(GateOutput out, const std::string& address);
@@ -94,8 +113,14 @@ struct Ingest::Impl {
   struct Counters {
     std::array<std::atomic<std::uint64_t>, kRejectionCount> rejected{};
     std::atomic<std::uint64_t> accepted{0}, disconnected{0}, admitted{0}, messages{0}, frames{0},
-        frame_bytes{0}, sent{0}, unsent{0}, paused{0}, connections{0};
+        frame_bytes{0}, sent{0}, unsent{0}, paused{0}, connections{0}, open{0}, strangers_cut{0};
   } counters;
+
+  std::set<int> open_now;                  ///< Descriptors of connections.
+  std::map<int, std::uint64_t> strangers;  ///< Those that have said nothing, and their number.
+  std::map<std::uint64_t, int> strangers_by_age;
+  std::optional<int> accept_failed;  ///< errno, until it is dealt with.
+  std::size_t connections_max = 0;
 
   bool testing = false;  ///< The stranger of the self-test is not worth a line or a count.
   std::atomic<bool> reading{true};
@@ -135,6 +160,8 @@ IngestStats Ingest::stats() const {
   out.unsent = c.unsent;
   out.paused = c.paused;
   out.connections = c.connections;
+  out.open = c.open;
+  out.strangers_cut = c.strangers_cut;
   return out;
 }
 
@@ -151,6 +178,7 @@ Expected<void> Ingest::Impl::open() {
     return fail(Errc::kUnavailable, "{}", done.error().text);
   }
   bound = router->bound_endpoint();
+  connections_max = options.connections_max == 0 ? room_for_connections() : options.connections_max;
   return {};
 }
 
@@ -211,7 +239,9 @@ void Ingest::Impl::loop() {
     if (stopping.closed()) return;
     finish_ended(!reading || (hand_over() && take_messages()));
     cut_doomed();
+    cut_strangers();
     counters.connections = gate.connections();
+    counters.open = open_now.size();
   }
 }
 
@@ -273,10 +303,16 @@ void Ingest::Impl::take_events() {
     switch (event->kind) {
       case Kind::kAccepted:
         ++counters.accepted;
+        open_now.insert(event->value);
+        forget_stranger(event->value);
+        strangers[event->value] = counters.accepted;
+        strangers_by_age[counters.accepted] = event->value;
         finish(event->value);  // The kernel gives a descriptor out again.
         break;
       case Kind::kDisconnected:
         ++counters.disconnected;
+        open_now.erase(event->value);
+        forget_stranger(event->value);
         doomed.erase(event->value);
         ended.emplace(event->value, ports.clock.now().mono);
         break;
@@ -285,11 +321,7 @@ void Ingest::Impl::take_events() {
                fmt::format("handshake failed, code {}", event->value));
         break;
       case Kind::kAcceptFailed:
-        if (log_limit.pass("accept", ports.clock.now().mono)) {
-          log::error("a connection could not be accepted",
-                     {{"error", std::strerror(event->value)},
-                      {"do", "raise the limit of open files (LimitNOFILE)"}});
-        }
+        accept_failed = event->value;
         break;
       case Kind::kHandshakeRefused:  // Told when ZAP was answered.
       case Kind::kHandshakeSucceeded:
@@ -356,6 +388,7 @@ void Ingest::Impl::finish(int fd) {
 
 void Ingest::Impl::handle(LinkMessage message) {
   ++counters.messages;
+  forget_stranger(message.fd);
   // The end of the last connection on this descriptor must be known before the first message of the
   // next one counts.
   if (!gate.knows(message.routing_id, message.fd)) take_events();
@@ -451,6 +484,39 @@ void Ingest::Impl::cut_doomed() {
     }
     ::shutdown(at->first, SHUT_RDWR);
     at = doomed.erase(at);
+  }
+}
+
+void Ingest::Impl::forget_stranger(int fd) {
+  const auto found = strangers.find(fd);
+  if (found == strangers.end()) return;
+  strangers_by_age.erase(found->second);
+  strangers.erase(found);
+}
+
+void Ingest::Impl::cut_strangers() {
+  if (!accept_failed && open_now.size() <= connections_max) return;
+  take_events();  // For the reason of cut_doomed.
+  std::size_t cut = open_now.size() > connections_max ? open_now.size() - connections_max : 0;
+  if (accept_failed) cut = std::max(cut, (strangers.size() + 1) / 2);
+  cut = std::min(cut, strangers.size());
+  if (const auto left_out = log_limit.pass("strangers", ports.clock.now().mono)) {
+    log::error("too many connections at the agents' port",
+               {{"open", open_now.size()},
+                {"most", connections_max},
+                {"silent", strangers.size()},
+                {"error", accept_failed ? std::strerror(*accept_failed) : ""},
+                {"do",
+                 "those that say nothing are cut; if they are agents of yours raise "
+                 "LimitNOFILE, else keep strangers out with a firewall"},
+                {"left_out", *left_out}});
+  }
+  accept_failed.reset();
+  counters.strangers_cut += cut;
+  for (; cut > 0; --cut) {
+    const int fd = strangers_by_age.begin()->second;
+    ::shutdown(fd, SHUT_RDWR);
+    forget_stranger(fd);
   }
 }
 

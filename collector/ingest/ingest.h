@@ -15,6 +15,11 @@
 //      connections is taken, and they are shut down within kCutAfter.
 //  IN4 A peer that does not take our answers is cut; its agent connects again and says Hello.
 //  IN5 Each rejection is counted by reason and logged at most once a minute per reason and peer.
+//  IN6 Above `connections_max` those are cut that have not said a word since they were accepted,
+//      oldest first; when the process has no descriptor for one more, half of them. So a crowd of
+//      strangers never takes what agents, people and the store need, and an agent that comes with
+//      the crowd has the time that so many need to be accepted. The listener stays open: closing it
+//      would end every connection that came by it.
 
 #include "collector/ingest/rejection.h"
 #include "collector/ports/event_sink.h"
@@ -53,9 +58,11 @@ struct IngestStats {
   std::uint64_t frames = 0;
   std::uint64_t frame_bytes = 0;
   std::uint64_t sent = 0;
-  std::uint64_t unsent = 0;       ///< The peer had gone.
-  std::uint64_t paused = 0;       ///< How often reading stopped because the engine was full.
-  std::uint64_t connections = 0;  ///< Now.
+  std::uint64_t unsent = 0;         ///< The peer had gone.
+  std::uint64_t paused = 0;         ///< How often reading stopped because the engine was full.
+  std::uint64_t connections = 0;    ///< Now, of those that have spoken.
+  std::uint64_t open = 0;           ///< Now, of all.
+  std::uint64_t strangers_cut = 0;  ///< Connections that had said nothing (IN6).
 };
 
 class Ingest {
@@ -63,9 +70,14 @@ class Ingest {
   /// From the order to cut until shutdown(2), so that a last word (Refused) gets out.
   static constexpr Duration kCutAfter = std::chrono::milliseconds{200};
 
+  /// Of the process, for everything that is no connection.
+  static constexpr std::size_t kReservedDescriptors = 128;
+
   struct Options {
     std::string endpoint = "tcp://*:7401";
     io::CurveKeyPair keys;  ///< The collector's.
+    /// 0: half of the descriptors that RLIMIT_NOFILE leaves beside kReservedDescriptors.
+    std::size_t connections_max = 0;
   };
 
   /// All outlive the thread; `clock` is used by it alone. kUnavailable: the endpoint is taken.

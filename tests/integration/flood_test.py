@@ -1,0 +1,110 @@
+#!/usr/bin/env python3
+"""Crowds at the agents' port: 20,000 connections that say nothing, from four processes and 200 addresses,
+then 500 that announce giant frames or talk nonsense, at a collector with 1,024 descriptors. It stays small
+and calm, agents that are connected do not notice, and a newcomer gets in.
+
+    tests/integration/flood_test.py --build build/dev [--connections 20000]
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+import unittest
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+import configs  # noqa: E402
+from processes import Program, get, until  # noqa: E402
+from world import ROOT, World, arguments  # noqa: E402
+
+ARGS = arguments(__doc__, connections=(int, 20_000))
+
+FILES = 1024
+RSS_MAX = 512 << 20
+# Of one core, of a thread, in a second in which nobody is there any more.
+IDLE_CPU_MAX = 0.5
+
+
+class Flood(unittest.TestCase):
+    def test_crowds_at_the_agents_port(self):
+        world = World(ARGS.build)
+        world.monitors = [configs.Monitor(f"m{i}", url=world.target.url) for i in range(8)]
+        world.collector.command = ["sh", "-c", f'ulimit -n {FILES}; exec "$@"', "sh", *world.collector.command]
+        with world:
+            world.wait_first_results()
+            self.rss = 0
+            crowd = self.crowd(world, "idle", ARGS.connections // 4, 4, 50)
+            print(f"  idle: {crowd}", flush=True)
+            self.assertGreater(crowd["tried"], ARGS.connections * 0.99)
+            self.assertGreater(world.collector_metrics()["tocsin_ingest_strangers_cut_total"], 0)
+            self.calm(world)
+            for kind in ("giant", "garbage"):
+                crowd = self.crowd(world, kind, 125, 2, 10)
+                print(f"  {kind}: {crowd}", flush=True)
+                self.assertGreater(crowd["connected"], 0)
+                self.calm(world)
+            self.assertLess(self.rss, RSS_MAX)
+            print(f"  largest resident set {self.rss >> 20} MiB", flush=True)
+            self.no_loss(world)
+
+    def crowd(self, world, kind, connections, processes, addresses) -> dict:
+        crowds = [subprocess.Popen(
+            [sys.executable, "-B", ROOT / "tests/support/crowd.py", "--port", str(world.agents_port), "--kind",
+             kind, "--connections", str(connections), "--addresses", str(addresses), "--first",
+             str(1 + i * addresses), "--seconds", "40"], stdout=subprocess.PIPE, text=True)
+            for i in range(processes)]
+        while any(c.poll() is None for c in crowds):
+            self.rss = max(self.rss, self.resident(world))
+            # People and pages are served meanwhile.
+            self.assertEqual(get(world.api_port, "/healthz")[0], 200)
+            time.sleep(0.2)
+        total = {}
+        for crowd in crowds:
+            for key, value in json.loads(crowd.communicate()[0]).items():
+                total[key] = total.get(key, 0) + value
+        return total
+
+    def pid(self, world) -> int:
+        return world.collector.process.pid
+
+    def resident(self, world) -> int:
+        pages = int(Path(f"/proc/{self.pid(world)}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+
+    def thread_seconds(self, world) -> dict[str, float]:
+        out = {}
+        for task in Path(f"/proc/{self.pid(world)}/task").iterdir():
+            name, _, rest = (task / "stat").read_text().rpartition(")")
+            ticks = rest.split()
+            out[f"{task.name} {name.partition('(')[2]}"] = (int(ticks[11]) + int(ticks[12])) / os.sysconf("SC_CLK_TCK")
+        return out
+
+    def calm(self, world):
+        """Nobody is there any more, and no thread spins."""
+        until("the crowd is gone", lambda: world.collector_metrics()["tocsin_ingest_open_connections"]
+              <= len(world.agents), 30)
+        before = self.thread_seconds(world)
+        time.sleep(1)
+        after = self.thread_seconds(world)
+        spinning = {name: after[name] - before[name] for name in after
+                    if name in before and after[name] - before[name] > IDLE_CPU_MAX}
+        self.assertEqual(spinning, {})
+
+    def no_loss(self, world):
+        for agent in world.agents.values():
+            agent.program.check()
+        world.wait_live(len(world.agents))
+        world.wait_drained()
+        self.assertEqual(world.truth().holes(), [])
+        self.assertEqual(world.truth().accounting_errors(), [])
+        self.assertEqual(world.truth().incidents(), [])
+        # A newcomer gets in.
+        late = world.enrol("late", world.regions[0])
+        late.start()
+        world.wait_live(len(world.agents))
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
