@@ -135,7 +135,19 @@ void EngineRig::absorb(const Decision& decision, const Event& event, const Group
       if (twice) trouble.push_back("an outbox row breaks its unique key");
       outbox.push_back(*r);
     }
-    if (const auto* r = std::get_if<CancelOutbox>(&row)) cancelled.push_back(*r);
+    if (const auto* r = std::get_if<CancelOutbox>(&row)) {
+      cancelled.push_back(*r);
+      for (const OutboxRow& o : outbox) {
+        if (o.incident == r->incident && o.due > now_.wall) called_off.insert(o.id);
+      }
+    }
+    if (const auto* r = std::get_if<HurryOutbox>(&row)) {
+      for (OutboxRow& o : outbox) {
+        const bool theirs =
+            o.incident == r->incident && o.user == r->user && o.kind == NotificationKind::kTrigger;
+        if (theirs && o.due > r->at && !called_off.contains(o.id)) o.due = r->at;
+      }
+    }
     if (const auto* r = std::get_if<ResultRow>(&row)) {
       const bool keyed = r->result.kind == ResultKind::kScheduled;
       if (keyed && !ticks_.insert({r->result.series, r->result.tick}).second) {

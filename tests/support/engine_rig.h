@@ -96,6 +96,9 @@ class EngineRig {
   std::map<std::pair<IncidentId, std::uint32_t>, collector::TimelineRow> timeline;
   std::vector<collector::OutboxRow> outbox;
   std::vector<collector::CancelOutbox> cancelled;
+  /// Messages that were called off before they were due: as a store does it in which every message
+  /// is sent the moment it is due. Hurried ones have their new moment in `outbox`.
+  std::set<NotificationId> called_off;
   std::vector<collector::EventRow> events;
   std::vector<collector::ResultRow> results;
   std::vector<std::pair<WallTime, collector::EngineNotice>> notices;

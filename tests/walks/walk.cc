@@ -128,20 +128,55 @@ class Runner {
     const std::string verb = word();
     if (verb == "monitor") return monitor();
     if (verb == "policy") return policy(word());
+    if (verb == "user") return user(word());
     if (verb == "system") {  // system policy KEY
       if (!take("policy")) return fail(Errc::kInvalid, "expected 'system policy KEY'");
       edit_.services.push_back(a_service("system", word()));
       return {};
     }
     if (verb == "at") return at_line();
-    return fail(Errc::kInvalid, "'{}': expected monitor, policy, system or at", verb);
+    return fail(Errc::kInvalid, "'{}': expected monitor, policy, user, system or at", verb);
   }
 
-  /// policy KEY: 0m primary, 15m secondary [repeat N] [fallback CHANNEL]
+  /// user KEY: mail, sms   or   user KEY: 0m mail, 10m sms [for high|low]
+  Expected<void> user(std::string key) {
+    if (!key.empty() && key.back() == ':') key.pop_back();
+    UserSpec spec;
+    spec.id = an_id<UserId>(0x0500 + edit_.users.size());
+    spec.key = spec.name = key;
+    spec.role = edit_.users.empty() ? Role::kAdmin : Role::kResponder;
+    while (!at_end()) {
+      if (take(",")) continue;
+      std::string contact = word();
+      if (const auto delay = parse_duration(contact)) {
+        contact = word();
+        NotificationRule rule;
+        rule.id = an_id<NotificationRuleId>(spec.rules.size() + 1);
+        rule.contact = contact;
+        rule.delay = *delay;
+        if (take("for")) rule.urgency = word() == "high" ? Urgency::kHigh : Urgency::kLow;
+        spec.rules.push_back(rule);
+      }
+      const bool known = std::any_of(spec.contacts.begin(), spec.contacts.end(),
+                                     [&](const ContactMethod& c) { return c.key == contact; });
+      if (known) continue;
+      ContactMethod method;
+      method.id = an_id<ContactMethodId>(0x0600 + 32 * edit_.users.size() + spec.contacts.size());
+      method.key = contact;
+      method.type = ChannelType::kEmail;
+      method.to = contact + "." + key + "@example.com";
+      spec.contacts.push_back(method);
+    }
+    edit_.users.push_back(spec);
+    return {};
+  }
+
+  /// policy KEY: 0m primary, 15m @ann and secondary [repeat N] [fallback CHANNEL]
   Expected<void> policy(std::string key) {
     if (!key.empty() && key.back() == ':') key.pop_back();
     PolicySpec spec = a_policy(key, {});
     const auto channel = [&](const std::string& name) {
+      if (name.starts_with('@')) return NotifyTarget{"", name.substr(1)};
       const bool known = std::any_of(edit_.channels.begin(), edit_.channels.end(),
                                      [&](const ChannelSpec& c) { return c.key == name; });
       if (!known) edit_.channels.push_back(a_channel(name));
@@ -405,6 +440,11 @@ class Runner {
       MonoTime next = rig_.engine().next_wakeup(rig_.now());
       for (const Pending& p : pending_) next = std::min(next, p.at);
       if (const auto slot = next_slot()) next = std::min(next, *slot);
+      for (const OutboxRow& row : rig_.outbox) {  // A person's rule makes its moment.
+        if (row.due > rig_.now().wall) {
+          next = std::min(next, rig_.now().mono + (row.due - rig_.now().wall));
+        }
+      }
       next = std::max(next, rig_.now().mono);
       if (next > end) break;
       rig_.advance(next - rig_.now().mono);
@@ -562,9 +602,31 @@ class Runner {
       const std::string who = word();
       const auto open = rig_.open_incidents();
       if (open.empty()) return fail(Errc::kNotFound, "{}: no incident is open", verb);
-      const Decision d = verb == "ack" ? rig_.step(AcknowledgeIncident{open.front().id, who})
+      const auto& users = rig_.engine().catalog().users;
+      const std::string user = users.contains(who) ? who : std::string{};
+      const Decision d = verb == "ack" ? rig_.step(AcknowledgeIncident{open.front().id, who, user})
                                        : rig_.step(ResolveIncident{open.front().id, who});
       if (d.reply && d.reply->error) return tl::unexpected{*d.reply->error};
+      return {};
+    }
+    if (verb == "watch") {  // watch by WHO
+      if (!take("by")) return fail(Errc::kInvalid, "expected 'watch by WHO'");
+      const std::string who = word();
+      const auto open = rig_.open_incidents();
+      if (open.empty()) return fail(Errc::kNotFound, "watch: no incident is open");
+      const Decision d = rig_.step(WatchIncident{open.front().id, who, true, who});
+      if (d.reply && d.reply->error) return tl::unexpected{*d.reply->error};
+      return {};
+    }
+    if (verb == "undeliverable") {  // undeliverable DESTINATION [for good]
+      const std::string to = word();
+      const bool dead = take("for") && take("good");
+      const auto last = std::find_if(rig_.outbox.rbegin(), rig_.outbox.rend(), [&](const auto& o) {
+        return o.channel == to && o.kind == NotificationKind::kTrigger;
+      });
+      if (last == rig_.outbox.rend()) return fail(Errc::kNotFound, "nothing was sent to {}", to);
+      rig_.step(DeliveryTrouble{last->id, last->incident, to, last->user, last->more_contacts, dead,
+                                "as the walk says"});
       return {};
     }
     if (verb == "pause" || verb == "resume" || verb == "edit") {
@@ -638,10 +700,21 @@ class Runner {
 
   WallTime wall_of(Duration story_time) const { return rig_.now().wall - (story() - story_time); }
 
+  /// A message is heard when it is due and was not called off before; a resolve only where a
+  /// trigger or an update was heard, or by those who watch (ST4 of the store).
+  bool heard(const OutboxRow& row) const {
+    if (row.due > rig_.now().wall || rig_.called_off.contains(row.id)) return false;
+    if (row.kind != NotificationKind::kResolve || row.step == kWatchingStep) return true;
+    return std::any_of(rig_.outbox.begin(), rig_.outbox.end(), [&](const OutboxRow& other) {
+      return other.incident == row.incident && other.channel == row.channel &&
+             other.kind != NotificationKind::kResolve && heard(other);
+    });
+  }
+
   std::vector<OutboxRow> messages_since(NotificationKind kind, Duration since) const {
     std::vector<OutboxRow> out;
     for (const OutboxRow& row : rig_.outbox) {
-      if (row.kind == kind && row.created >= wall_of(since)) out.push_back(row);
+      if (row.kind == kind && row.due >= wall_of(since) && heard(row)) out.push_back(row);
     }
     return out;
   }
@@ -649,8 +722,9 @@ class Runner {
   std::string all_messages() const {
     std::string out = "messages:";
     for (const OutboxRow& row : rig_.outbox) {
-      out += fmt::format(" {} {}({}, \"{}\")", clock(story() - (rig_.now().wall - row.created)),
-                         to_string(row.kind), row.channel, row.content.step_because);
+      out += fmt::format(" {} {}({}, \"{}\"){}", clock(story() - (rig_.now().wall - row.due)),
+                         to_string(row.kind), row.channel, row.content.step_because,
+                         heard(row) ? "" : " not heard");
     }
     return out;
   }
@@ -816,28 +890,32 @@ class Runner {
     if (first.starts_with("page(")) {
       return page(NotificationKind::kTrigger, first.substr(5, first.size() - 6));
     }
+    if (first.starts_with("update(")) {
+      return page(NotificationKind::kUpdate, first.substr(7, first.size() - 8));
+    }
     if (first.starts_with("resolve(")) {
       return page(NotificationKind::kResolve, first.substr(8, first.size() - 9));
     }
     if (first == "resolve") {  // resolve to every destination paged
       while (!at_end() && peek() != ",") word();
       const Duration since = since_;
-      return Item{"resolve to every destination paged",
-                  [this, since] {
-                    std::set<std::string> paged;
-                    std::set<std::string> told;
-                    const auto resolved = messages_since(NotificationKind::kResolve, since);
-                    for (const OutboxRow& r : resolved) {
-                      told.insert(r.destination.url);
-                      for (const OutboxRow& t : rig_.outbox) {
-                        if (t.kind == NotificationKind::kTrigger && t.incident == r.incident) {
-                          paged.insert(t.destination.url);
-                        }
-                      }
-                    }
-                    return !told.empty() && paged == told;
-                  },
-                  [this] { return all_messages(); }};
+      return Item{
+          "resolve to every destination paged",
+          [this, since] {
+            std::set<std::string> paged;
+            std::set<std::string> told;
+            const auto resolved = messages_since(NotificationKind::kResolve, since);
+            for (const OutboxRow& r : resolved) {
+              told.insert(r.channel);
+              for (const OutboxRow& t : rig_.outbox) {
+                if (t.kind == NotificationKind::kTrigger && t.incident == r.incident && heard(t)) {
+                  paged.insert(t.channel);
+                }
+              }
+            }
+            return !told.empty() && paged == told;
+          },
+          [this] { return all_messages(); }};
     }
     if (first == "cloned") {
       const std::string region = word();
