@@ -294,15 +294,17 @@ Node notification_node(const OutboxItem& item, const std::vector<Delivery>& deli
   for (const Delivery& d : deliveries) {
     const char* outcome = d.outcome == DeliveryOutcome::kSent    ? "sent"
                           : d.outcome == DeliveryOutcome::kRetry ? "retry"
+                          : d.outcome == DeliveryOutcome::kHeld  ? "held"
                                                                  : "dead";
-    list.items.push_back(Node::map(
-        {{"attempt", number(d.attempt)},
-         {"at", time_node(d.at)},
-         {"outcome", Node::string(outcome)},
-         {"status", Node::integer(d.status)},
-         {"detail", text(d.detail)},
-         {"duration_ms", number(d.duration_ms)},
-         {"retry_at", d.outcome == DeliveryOutcome::kRetry ? time_node(d.retry_at) : Node{}}}));
+    list.items.push_back(
+        Node::map({{"attempt", number(d.attempt)},
+                   {"at", time_node(d.at)},
+                   {"outcome", Node::string(outcome)},
+                   {"status", Node::integer(d.status)},
+                   {"detail", text(d.detail)},
+                   {"duration_ms", number(d.duration_ms)},
+                   {"retry_at", comes_back(d.outcome) ? time_node(d.retry_at) : Node{}},
+                   {"digest", d.digest.empty() ? Node{} : text(d.digest)}}));
   }
   return out;
 }

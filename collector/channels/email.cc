@@ -45,8 +45,30 @@ EmailChannel::EmailChannel(io::EventLoop& loop, io::SmtpClient* client, Options 
       client_(client),
       options_(std::move(options)) {}
 
+std::string EmailChannel::link(const OutboxRow& row) const {
+  return options_.ack_url ? options_.ack_url(row) : std::string{};
+}
+
 std::unique_ptr<SendHandle> EmailChannel::send(const OutboxRow& message, const std::string& key,
                                                Duration deadline, Done done) {
+  return post(message, email_message(message, {.from = options_.from, .ack_url = link(message)}),
+              key, deadline, std::move(done));
+}
+
+std::size_t EmailChannel::digest_max() const { return kEmailDigestMax; }
+
+std::unique_ptr<SendHandle> EmailChannel::send_digest(const std::vector<const OutboxRow*>& messages,
+                                                      const std::string& key, Duration deadline,
+                                                      Done done) {
+  std::vector<EmailDigestEntry> entries;
+  for (const OutboxRow* row : messages) entries.push_back({*row, link(*row)});
+  return post(*messages.front(), email_digest(entries, key, options_.from), key, deadline,
+              std::move(done));
+}
+
+std::unique_ptr<SendHandle> EmailChannel::post(const OutboxRow& message, std::string data,
+                                               const std::string& key, Duration deadline,
+                                               Done done) {
   auto handle = std::make_unique<MailSendHandle>();
   const auto refuse = [&](std::string why) {
     log::warning(
@@ -63,9 +85,7 @@ std::unique_ptr<SendHandle> EmailChannel::send(const OutboxRow& message, const s
   io::SmtpMail mail;
   mail.from = options_.from;
   mail.to = message.destination.to;
-  mail.data = email_message(
-      message,
-      {.from = options_.from, .ack_url = options_.ack_url ? options_.ack_url(message) : ""});
+  mail.data = std::move(data);
   mail.deadline = deadline;
   if (!options_.username.empty()) {
     Expected<std::string> password = read_secret_file(options_.secrets_dir, options_.password_file);

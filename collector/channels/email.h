@@ -33,8 +33,16 @@ class EmailChannel final : public Channel {
 
   std::unique_ptr<SendHandle> send(const OutboxRow& message, const std::string& key,
                                    Duration deadline, Done done) override;
+  std::size_t digest_max() const override;
+  std::unique_ptr<SendHandle> send_digest(const std::vector<const OutboxRow*>& messages,
+                                          const std::string& key, Duration deadline,
+                                          Done done) override;
 
  private:
+  std::unique_ptr<SendHandle> post(const OutboxRow& first, std::string data, const std::string& key,
+                                   Duration deadline, Done done);
+  std::string link(const OutboxRow& row) const;
+
   io::EventLoop& loop_;
   io::SmtpClient* client_;
   Options options_;

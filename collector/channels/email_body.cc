@@ -114,6 +114,12 @@ std::string_view trigger_tag(const NotificationContent& c) {
   return !any(Outcome::kDown) && any(Outcome::kDegraded) ? "degraded" : "down";
 }
 
+/// A link to print: to the web, on a message that asks for an answer.
+bool is_link(const OutboxRow& row, const std::string& url) {
+  return row.kind == NotificationKind::kTrigger &&
+         (url.starts_with("https://") || url.starts_with("http://")) && url.size() <= kUrlBytesMax;
+}
+
 // --- the two texts, from the same lines ---
 
 /// What both texts say, each text already safe; a row's cells are columns of a table.
@@ -188,10 +194,7 @@ Story tell(const OutboxRow& row, const EmailEnvelope& envelope) {
            safe(a.remote, 64)});
     }
   }
-  const bool link =
-      row.kind == NotificationKind::kTrigger &&
-      (envelope.ack_url.starts_with("https://") || envelope.ack_url.starts_with("http://")) &&
-      envelope.ack_url.size() <= kUrlBytesMax;
+  const bool link = is_link(row, envelope.ack_url);
   if (link) s.ack_url = safe(envelope.ack_url, kUrlBytesMax);
   s.next = next_for(row.kind, link);
   s.why = fmt::format("channel {}", safe(row.channel, 63));
@@ -390,6 +393,107 @@ std::string email_message(const OutboxRow& row, const EmailEnvelope& envelope) {
   part("text/html", html(story));
   out += fmt::format("\r\n--{}--\r\n", boundary);
   return out;
+}
+
+namespace {
+
+/// What needs somebody comes first.
+int rank(NotificationKind kind) {
+  switch (kind) {
+    case NotificationKind::kTrigger:
+      return 0;
+    case NotificationKind::kUpdate:
+      return 1;
+    case NotificationKind::kResolve:
+    case NotificationKind::kTest:
+      return 2;
+  }
+  return 2;
+}
+
+std::string tag_of(const OutboxRow& row) {
+  switch (row.kind) {
+    case NotificationKind::kTrigger:
+      return std::string{trigger_tag(row.content)};
+    case NotificationKind::kResolve:
+      return "resolved";
+    case NotificationKind::kUpdate:
+      return "update";
+    case NotificationKind::kTest:
+      return "test";
+  }
+  return {};
+}
+
+void list_entry(std::string& out, const EmailDigestEntry& entry) {
+  const NotificationContent& c = entry.row.content;
+  wrap(out, fmt::format("[{}] ", tag_of(entry.row)),
+       fmt::format("INC-{} {}", c.incident_number, safe(c.title, kEmailListedBytesMax)));
+  if (!c.because.empty()) wrap(out, "  ", safe(c.because, kEmailListedBytesMax));
+  out += fmt::format("  since {}\n", people_time(c.started_at));
+  if (c.resolved_at) out += fmt::format("  resolved {}\n", people_time(*c.resolved_at));
+  if (is_link(entry.row, entry.ack_url)) {
+    out += "  acknowledge: " + safe(entry.ack_url, kUrlBytesMax) + "\n";
+  }
+  out += '\n';
+}
+
+}  // namespace
+
+std::string email_digest_subject(const std::vector<EmailDigestEntry>& entries) {
+  std::vector<std::pair<std::string, std::size_t>> counts;  // In the order of the list.
+  for (int wanted = 0; wanted <= 2; ++wanted) {
+    for (const EmailDigestEntry& entry : entries) {
+      if (rank(entry.row.kind) != wanted) continue;
+      const std::string tag = tag_of(entry.row);
+      const auto it = std::find_if(counts.begin(), counts.end(),
+                                   [&](const auto& count) { return count.first == tag; });
+      if (it == counts.end()) {
+        counts.emplace_back(tag, 1);
+      } else {
+        ++it->second;
+      }
+    }
+  }
+  std::vector<std::string> parts;
+  for (const auto& [tag, n] : counts) parts.push_back(fmt::format("{} {}", n, tag));
+  return fmt::format("[digest] {} messages: {}", entries.size(), join(parts, ", "));
+}
+
+std::string email_digest(const std::vector<EmailDigestEntry>& entries, const std::string& key,
+                         const std::string& from) {
+  const std::string host = from.substr(from.rfind('@') + 1);
+  const OutboxRow& first = entries.front().row;
+  WallTime newest = first.created;
+  for (const EmailDigestEntry& entry : entries) newest = std::max(newest, entry.row.created);
+  std::string out;
+  const auto header = [&](std::string_view name, std::string_view value) {
+    out += fmt::format("{}: {}\r\n", name, value);
+  };
+  header("Date", mail_date(newest));
+  header("From", fmt::format("tocsin <{}>", from));
+  header("To", fmt::format("<{}>", first.destination.to));
+  header("Subject", header_text(email_digest_subject(entries)));
+  header("Message-ID", fmt::format("<digest-{}@{}>", key, host));
+  for (const EmailDigestEntry& entry : entries) {
+    header("X-Tocsin-Incident", entry.row.incident.str());
+  }
+  header("Auto-Submitted", "auto-generated");
+  header("MIME-Version", "1.0");
+  header("Content-Type", "text/plain; charset=utf-8");
+  header("Content-Transfer-Encoding", "quoted-printable");
+  std::string text;
+  wrap(text, "",
+       fmt::format("{} messages waited for you at once, so they come as one. Each is listed.",
+                   entries.size()));
+  text += '\n';
+  for (int wanted = 0; wanted <= 2; ++wanted) {
+    for (const EmailDigestEntry& entry : entries) {
+      if (rank(entry.row.kind) == wanted) list_entry(text, entry);
+    }
+  }
+  wrap(text, "Why you got this: ", "channel " + safe(first.channel, 63));
+  return out + "\r\n" + quoted_printable(text);
 }
 
 }  // namespace tocsin::collector

@@ -14,7 +14,10 @@ void publish_outbox_stats(io::Metrics& m, const OutboxStats& s) {
   deliveries("retry", s.retried);
   deliveries("dead", s.dead);
   deliveries("held", s.held);
+  deliveries("paced", s.paced);
   deliveries("lapsed", s.lapsed);
+  m.counter("tocsin_outbox_digests_total", "Messages sent in place of several")
+      .raise_to(static_cast<double>(s.digests));
   m.counter("tocsin_outbox_store_errors_total", "Claims or records that the store did not answer")
       .raise_to(static_cast<double>(s.store_errors));
   m.gauge("tocsin_outbox_in_flight", "Notifications being sent")

@@ -1,7 +1,9 @@
 #include "collector/channels/outbox_runner.h"
 
+#include "common/base/bytes.h"
 #include "common/base/check.h"
 #include "common/base/crash_point.h"
+#include "common/base/digest.h"
 #include "common/io/log.h"
 
 #include <fmt/format.h>
@@ -24,6 +26,17 @@ std::string destination_name(const ChannelSpec& spec) {
   return fmt::format("{}|{}{}", static_cast<int>(spec.type), spec.url, spec.to);
 }
 
+/// The same for the same messages, in whatever order.
+std::string digest_key(const std::vector<OutboxItem>& items) {
+  std::vector<NotificationId> ids;
+  for (const OutboxItem& item : items) ids.push_back(item.row.id);
+  std::sort(ids.begin(), ids.end());
+  Bytes bytes;
+  ByteWriter writer(bytes);
+  for (const NotificationId& id : ids) writer.bytes(id.bytes);
+  return to_hex(digest16(as_bytes(bytes)));
+}
+
 /// From when on it is late: a contact method's moment may lie hours after the step.
 WallTime wanted_at(const OutboxRow& row) { return std::max(row.created, row.due); }
 
@@ -36,11 +49,14 @@ Duration outbox_backoff(std::uint32_t attempts, Rng& rng) {
 }
 
 struct OutboxRunner::Send {
-  OutboxItem item;
+  std::vector<OutboxItem> items;  ///< One, or those of a digest.
+  std::string key;                ///< Of a digest; empty: the message's id.
   MonoTime claimed_at;
   MonoTime started_at;
   std::string destination;
   std::unique_ptr<SendHandle> handle;
+
+  const OutboxRow& first() const { return items.front().row; }
 };
 
 OutboxRunner::OutboxRunner(io::EventLoop& loop, Rng& rng, OutboxPort& outbox,
@@ -113,26 +129,30 @@ void OutboxRunner::on_claimed(Expected<std::vector<OutboxItem>> items, MonoTime 
     return;
   }
   const bool more = items->size() >= limit || again_;
+  std::vector<std::string> touched;
   for (OutboxItem& item : *items) {
     // The machine slept through the lease: the send under way goes on under the new claim.
-    if (const auto it = in_flight_.find(item.row.id); it != in_flight_.end()) {
-      it->second->item.token = item.token;
+    if (const auto it = carried_.find(item.row.id); it != carried_.end()) {
+      for (OutboxItem& carried : in_flight_.at(it->second)->items) {
+        if (carried.row.id == item.row.id) carried.token = item.token;
+      }
       continue;
     }
     auto send = std::make_unique<Send>();
     send->destination = destination_name(item.row.destination);
     send->claimed_at = asked_at;
-    send->item = std::move(item);
+    send->items.push_back(std::move(item));
     Destination& destination = destinations_[send->destination];
     destination.used = loop_.now().mono;
-    if (destination.waiting.size() == kWaitingMax) {
-      ++stats_.lapsed;
-      continue;
+    if (std::find(touched.begin(), touched.end(), send->destination) == touched.end()) {
+      touched.push_back(send->destination);
     }
-    const std::string name = send->destination;
     destination.waiting.push_back(std::move(send));
     ++waiting_;
+  }
+  for (const std::string& name : touched) {
     advance(name);
+    hand_back_surplus(destinations_.at(name));
   }
   forget_idle_destinations();
   if (more && room() > 0) return claim();
@@ -161,36 +181,123 @@ void OutboxRunner::look_after(Duration delay) {
   look_ = loop_.at(due, [this] { wake(); });
 }
 
+bool OutboxRunner::too_late(const Send& send) const {
+  return loop_.now().mono + kSendDeadline + kMargin > send.claimed_at + kLease ||
+         carried_.contains(send.first().id);
+}
+
 void OutboxRunner::advance(const std::string& name) {
   Destination& destination = destinations_.at(name);
   while (!destination.waiting.empty() && destination.in_flight < kPerDestinationMax) {
+    const OutboxRow& next = destination.waiting.front()->first();
+    const auto channel = channels_.find(next.destination.type);
+    const bool gathers = channel != channels_.end() && channel->second->digest_max() > 0 &&
+                         destination.singly_until <= loop_.now().mono;
+    if (gathers && advance_digest(name, *channel->second)) continue;
     std::unique_ptr<Send> send = std::move(destination.waiting.front());
     destination.waiting.pop_front();
     --waiting_;
-    const MonoTime now = loop_.now().mono;
-    if (now + kSendDeadline + kMargin > send->claimed_at + kLease ||
-        in_flight_.contains(send->item.row.id)) {
+    if (too_late(*send)) {
       ++stats_.lapsed;
       continue;
     }
-    if (const std::optional<Duration> hold = destination.breaker.hold(now)) {
+    if (const std::optional<Duration> wait = destination.breaker.hold(loop_.now().mono)) {
       ++stats_.held;
-      record(*send, DeliveryOutcome::kRetry, *hold, 0,
-             "held: the destination failed several times in a row");
+      const std::string why = "the destination failed several times in a row";
+      hold(*send, *wait, why);
+      if (on_outcome_) on_outcome_(send->first(), DeliveryOutcome::kHeld, why);
       continue;
     }
-    begin(name, std::move(send));
+    if (in_turn(destination, *send, gathers)) begin(name, std::move(send));
+  }
+}
+
+bool OutboxRunner::advance_digest(const std::string& name, Channel& channel) {
+  Destination& destination = destinations_.at(name);
+  const MonoTime now = loop_.now().mono;
+  const auto fits = [&](const std::unique_ptr<Send>& send) {
+    return send->first().kind != NotificationKind::kTest && !too_late(*send);
+  };
+  const auto ready = std::count_if(destination.waiting.begin(), destination.waiting.end(), fits);
+  if (static_cast<std::size_t>(ready) <= kDigestAbove || destination.breaker.hold(now)) {
+    return false;
+  }
+  const auto lead = std::find_if(destination.waiting.begin(), destination.waiting.end(), fits);
+  const SendRate rate = rate_of((*lead)->first().destination);
+  const Duration wait = destination.pace.wait(rate, now);
+  std::unique_ptr<Send> digest = std::move(*lead);
+  auto next = destination.waiting.erase(lead);
+  --waiting_;
+  const std::size_t most = wait > Duration{0} ? SIZE_MAX : channel.digest_max();
+  while (next != destination.waiting.end() && digest->items.size() < most) {
+    if (!fits(*next)) {
+      ++next;
+      continue;
+    }
+    digest->claimed_at = std::min(digest->claimed_at, (*next)->claimed_at);
+    digest->items.push_back(std::move((*next)->items.front()));
+    next = destination.waiting.erase(next);
+    --waiting_;
+  }
+  if (wait > Duration{0}) {
+    stats_.paced += digest->items.size();
+    hold(*digest, wait, fmt::format("{} is its rate", format_rate(rate)));
+    return true;
+  }
+  destination.pace.take(rate, now);
+  digest->key = digest_key(digest->items);
+  begin(name, std::move(digest));
+  return true;
+}
+
+bool OutboxRunner::in_turn(Destination& destination, const Send& send, bool gather) {
+  const OutboxRow& row = send.first();
+  const MonoTime now = loop_.now().mono;
+  const SendRate rate = rate_of(row.destination);
+  if (const auto place = places_.find(row.id); place != places_.end()) {
+    const bool mine = place->second <= now + kLookAtMost;
+    places_.erase(place);
+    if (mine) return true;
+  }
+  const Duration wait = destination.pace.wait(rate, now);
+  // What may become a digest waits for the same moment; the others stand in line.
+  if (wait == Duration{0} || !gather) destination.pace.take(rate, now);
+  if (wait == Duration{0}) return true;
+  if (!gather) {
+    // Ids grow with time: the first is the oldest.
+    if (places_.size() >= kPlacesMax) places_.erase(places_.begin());
+    places_[row.id] = now + wait;
+  }
+  ++stats_.paced;
+  hold(send, wait, fmt::format("{} is its rate", format_rate(rate)));
+  return false;
+}
+
+void OutboxRunner::hand_back_surplus(Destination& destination) {
+  while (destination.waiting.size() > kWaitingMax) {
+    // The newest first, which then wait longest.
+    const std::unique_ptr<Send> send = std::move(destination.waiting.back());
+    destination.waiting.pop_back();
+    --waiting_;
+    const std::size_t before = destination.waiting.size() - kWaitingMax;
+    hold(*send, kHandBack * (1 + before / kPerDestinationMax), {});
+  }
+}
+
+void OutboxRunner::hold(const Send& send, Duration retry_in, std::string why) {
+  for (const OutboxItem& item : send.items) {
+    record(send, item, DeliveryOutcome::kHeld, retry_in, 0, why.empty() ? why : "held: " + why);
   }
 }
 
 void OutboxRunner::begin(const std::string& name, std::unique_ptr<Send> send) {
-  const OutboxRow& row = send->item.row;
+  const OutboxRow& row = send->first();
   const auto channel = channels_.find(row.destination.type);
   if (channel == channels_.end()) {
     ++stats_.dead;
     log::error("notification cannot be sent",
                {{"notification", row.id}, {"because", "its channel's type is not known here"}});
-    return record(*send, DeliveryOutcome::kDead, Duration{0}, 0,
+    return record(*send, send->items.front(), DeliveryOutcome::kDead, Duration{0}, 0,
                   "its channel's type is not known here");
   }
   Destination& destination = destinations_.at(name);
@@ -198,11 +305,17 @@ void OutboxRunner::begin(const std::string& name, std::unique_ptr<Send> send) {
   send->started_at = loop_.now().mono;
   destination.breaker.on_start(send->started_at);
   const NotificationId id = row.id;
+  for (const OutboxItem& item : send->items) carried_[item.row.id] = id;
   Send& kept = *in_flight_.emplace(id, std::move(send)).first->second;
+  const auto done = [this, id](const SendResult& result) { on_result(id, result); };
   TOCSIN_CRASH_POINT("outbox.send.before");
-  kept.handle =
-      channel->second->send(kept.item.row, id.str(), kSendDeadline,
-                            [this, id](const SendResult& result) { on_result(id, result); });
+  if (kept.key.empty()) {
+    kept.handle = channel->second->send(kept.first(), id.str(), kSendDeadline, done);
+    return;
+  }
+  std::vector<const OutboxRow*> rows;
+  for (const OutboxItem& item : kept.items) rows.push_back(&item.row);
+  kept.handle = channel->second->send_digest(rows, kept.key, kSendDeadline, done);
 }
 
 void OutboxRunner::on_result(const NotificationId& id, const SendResult& result) {
@@ -211,76 +324,95 @@ void OutboxRunner::on_result(const NotificationId& id, const SendResult& result)
   CHECK(it != in_flight_.end());
   const std::unique_ptr<Send> send = std::move(it->second);
   in_flight_.erase(it);
+  for (const OutboxItem& item : send->items) carried_.erase(item.row.id);
   const std::string name = send->destination;
   Destination& destination = destinations_.at(name);
   --destination.in_flight;
-  const Now now = loop_.now();
-  destination.used = now.mono;
-
-  DeliveryOutcome outcome = DeliveryOutcome::kRetry;
-  switch (result.kind) {
-    case SendResult::Kind::kAccepted: {
-      outcome = DeliveryOutcome::kSent;
-      destination.breaker.on_answer();
-      ++stats_.sent;
-      const Duration lag = std::max(now.wall - wanted_at(send->item.row), Duration{0});
-      stats_.lag_us_last = static_cast<std::uint64_t>(lag.count());
-      stats_.lag_us_max = std::max(stats_.lag_us_max, stats_.lag_us_last);
-      log::info("notification sent", {{"notification", id},
-                                      {"channel", send->item.row.channel},
-                                      {"kind", to_string(send->item.row.kind)},
-                                      {"attempt", send->item.attempts},
-                                      {"lag", lag}});
-      record(*send, DeliveryOutcome::kSent, Duration{0}, result.status, result.detail);
-      break;
-    }
-    case SendResult::Kind::kPermanent:
-      outcome = DeliveryOutcome::kDead;
-      destination.breaker.on_answer();
-      ++stats_.dead;
-      log::error(
-          "notification refused for good",
-          {{"notification", id}, {"channel", send->item.row.channel}, {"because", result.detail}});
-      record(*send, DeliveryOutcome::kDead, Duration{0}, result.status, result.detail);
-      break;
-    case SendResult::Kind::kTransient: {
-      destination.breaker.on_failure(now.mono);
-      if (now.wall - wanted_at(send->item.row) >= kGiveUpAfter) {
-        outcome = DeliveryOutcome::kDead;
-        ++stats_.dead;
-        log::error("notification given up", {{"notification", id},
-                                             {"channel", send->item.row.channel},
-                                             {"attempts", send->item.attempts},
-                                             {"because", result.detail}});
-        record(*send, DeliveryOutcome::kDead, Duration{0}, result.status, result.detail);
-        break;
-      }
-      Duration delay = outbox_backoff(send->item.attempts, rng_);
-      if (result.retry_after)
-        delay = std::max(delay, std::min<Duration>(*result.retry_after, 10min));
-      ++stats_.retried;
-      log::warning("notification not sent yet", {{"notification", id},
-                                                 {"channel", send->item.row.channel},
-                                                 {"attempt", send->item.attempts},
-                                                 {"again_in", delay},
-                                                 {"because", result.detail}});
-      record(*send, DeliveryOutcome::kRetry, delay, result.status, result.detail);
-      break;
-    }
+  const MonoTime now = loop_.now().mono;
+  destination.used = now;
+  SendResult judged = result;
+  if (judged.kind == SendResult::Kind::kTransient) {
+    destination.breaker.on_failure(now);
+  } else {
+    destination.breaker.on_answer();
   }
-  if (on_outcome_) on_outcome_(send->item.row, outcome, result.detail);
+  if (!send->key.empty() && judged.kind == SendResult::Kind::kAccepted) ++stats_.digests;
+  if (!send->key.empty() && judged.kind == SendResult::Kind::kPermanent) {
+    // Perhaps only its size or its form was refused: each is asked for by itself.
+    destination.singly_until = now + kDigestPause;
+    judged.kind = SendResult::Kind::kTransient;
+  }
+  std::uint32_t attempts = UINT32_MAX;
+  for (const OutboxItem& item : send->items) attempts = std::min(attempts, item.attempts);
+  // One for all: what failed together comes back together.
+  Duration backoff = outbox_backoff(attempts, rng_);
+  if (judged.retry_after) {
+    backoff = std::max(backoff, std::min<Duration>(*judged.retry_after, 10min));
+  }
+  for (const OutboxItem& item : send->items) {
+    const DeliveryOutcome outcome = settle(*send, item, judged, backoff);
+    if (on_outcome_) on_outcome_(item.row, outcome, judged.detail);
+  }
   advance(name);
   // The store may know of more than we had room for, and of resolves that waited for this one.
   wake();
 }
 
-void OutboxRunner::record(const Send& send, DeliveryOutcome outcome, Duration retry_in, int status,
-                          std::string detail) {
+DeliveryOutcome OutboxRunner::settle(const Send& send, const OutboxItem& item,
+                                     const SendResult& result, Duration backoff) {
+  const OutboxRow& row = item.row;
+  const WallTime now = loop_.now().wall;
+  const auto end = [&](DeliveryOutcome outcome, Duration retry_in) {
+    record(send, item, outcome, retry_in, result.status, result.detail);
+    return outcome;
+  };
+  switch (result.kind) {
+    case SendResult::Kind::kAccepted: {
+      ++stats_.sent;
+      const Duration lag = std::max(now - wanted_at(row), Duration{0});
+      stats_.lag_us_last = static_cast<std::uint64_t>(lag.count());
+      stats_.lag_us_max = std::max(stats_.lag_us_max, stats_.lag_us_last);
+      log::info("notification sent", {{"notification", row.id},
+                                      {"channel", row.channel},
+                                      {"kind", to_string(row.kind)},
+                                      {"attempt", item.attempts},
+                                      {"digest", send.key},
+                                      {"lag", lag}});
+      return end(DeliveryOutcome::kSent, Duration{0});
+    }
+    case SendResult::Kind::kPermanent:
+      ++stats_.dead;
+      log::error("notification refused for good",
+                 {{"notification", row.id}, {"channel", row.channel}, {"because", result.detail}});
+      return end(DeliveryOutcome::kDead, Duration{0});
+    case SendResult::Kind::kTransient:
+      break;
+  }
+  if (now - wanted_at(row) >= kGiveUpAfter) {
+    ++stats_.dead;
+    log::error("notification given up", {{"notification", row.id},
+                                         {"channel", row.channel},
+                                         {"attempts", item.attempts},
+                                         {"because", result.detail}});
+    return end(DeliveryOutcome::kDead, Duration{0});
+  }
+  ++stats_.retried;
+  log::warning("notification not sent yet", {{"notification", row.id},
+                                             {"channel", row.channel},
+                                             {"attempt", item.attempts},
+                                             {"again_in", backoff},
+                                             {"because", result.detail}});
+  return end(DeliveryOutcome::kRetry, backoff);
+}
+
+void OutboxRunner::record(const Send& send, const OutboxItem& item, DeliveryOutcome outcome,
+                          Duration retry_in, int status, std::string detail) {
   const Now now = loop_.now();
   Delivery delivery;
-  delivery.notification = send.item.row.id;
-  delivery.token = send.item.token;
-  delivery.attempt = send.item.attempts;
+  delivery.notification = item.row.id;
+  delivery.token = item.token;
+  delivery.attempt = item.attempts;
+  delivery.digest = send.key;
   delivery.at = now.wall;
   delivery.outcome = outcome;
   delivery.retry_at = now.wall + retry_in;

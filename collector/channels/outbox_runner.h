@@ -11,12 +11,21 @@
 //      +-20 %; a longer Retry-After wins, up to 10 min. kGiveUpAfter after its due moment a
 //      message is dead. A permanent refusal is dead at once.
 //  OR4 A destination that failed five times in a row is left alone for a while (CircuitBreaker).
-//      This stands outside the tries: a held message is recorded as "held" and comes back.
+//      This stands outside the tries: a held message is recorded as "held" and comes back, and who
+//      listens to outcomes hears that it waits.
 //  OR5 At most kInFlightMax messages are under way and kPerDestinationMax of them to one
-//      destination, where kWaitingMax more may wait; what comes beyond is let go (OR2). So one slow
-//      receiver cannot hold the others up.
+//      destination, where kWaitingMax more may wait; what comes beyond is handed back for a while
+//      that grows with the line. So one slow receiver cannot hold the others up.
+//  OR6 No destination is written to more often than its rate allows (SendPace). What has to wait is
+//      held; nothing is dropped for it.
+//  OR7 Where people read (Channel::digest_max), what waits together goes together: more than
+//      kDigestAbove messages to one destination become one digest that lists each. The messages are
+//      claimed, recorded and tried again each by itself; the digest is only how they travel. One
+//      that is refused for good refuses nobody: for kDigestPause they go singly. Test messages
+//      always go singly.
 
 #include "collector/channels/circuit_breaker.h"
+#include "collector/channels/send_pace.h"
 #include "collector/ports/channel.h"
 #include "collector/ports/outbox_port.h"
 #include "common/base/rng.h"
@@ -39,8 +48,10 @@ struct OutboxStats {
   std::uint64_t sent = 0;
   std::uint64_t retried = 0;
   std::uint64_t dead = 0;
-  std::uint64_t held = 0;    ///< Put off by a breaker.
-  std::uint64_t lapsed = 0;  ///< Let go unsent: OR2.
+  std::uint64_t held = 0;     ///< Put off by a breaker.
+  std::uint64_t paced = 0;    ///< Put off by a rate.
+  std::uint64_t digests = 0;  ///< Accepted; their messages count as sent.
+  std::uint64_t lapsed = 0;   ///< Let go unsent: OR2.
   std::uint64_t store_errors = 0;
   std::uint64_t in_flight = 0;
   std::uint64_t lag_us_last = 0;  ///< Due moment to acceptance of the last message sent.
@@ -54,7 +65,15 @@ class OutboxRunner {
   static constexpr Duration kSendDeadline = std::chrono::seconds{20};
   static constexpr std::size_t kInFlightMax = 128;
   static constexpr std::size_t kPerDestinationMax = 4;
-  static constexpr std::size_t kWaitingMax = 4;
+  static constexpr std::size_t kWaitingMax = 32;
+  /// What has no place there comes back after this, and once more for each kPerDestinationMax
+  /// before it in the line.
+  static constexpr Duration kHandBack = std::chrono::seconds{1};
+  static constexpr std::size_t kDigestAbove = 5;
+  static constexpr Duration kDigestPause = std::chrono::minutes{10};
+  /// Places in the lines of rates that are remembered; beyond it the oldest message stands in line
+  /// anew.
+  static constexpr std::size_t kPlacesMax = 10'000;
   static constexpr Duration kGiveUpAfter = std::chrono::hours{24};
   /// The outbox is looked at this often even when nobody wakes us.
   static constexpr Duration kLookEvery = std::chrono::seconds{30};
@@ -69,7 +88,7 @@ class OutboxRunner {
   OutboxRunner(const OutboxRunner&) = delete;
   OutboxRunner& operator=(const OutboxRunner&) = delete;
 
-  /// How a send ended; called for each, on the loop.
+  /// How a send ended, or kHeld by a breaker; called for each message, on the loop.
   using OnOutcome =
       std::function<void(const OutboxRow& row, DeliveryOutcome outcome, const std::string& why)>;
 
@@ -90,6 +109,8 @@ class OutboxRunner {
 
   struct Destination {
     CircuitBreaker breaker;
+    SendPace pace;
+    MonoTime singly_until;  ///< A digest was refused.
     std::deque<std::unique_ptr<Send>> waiting;
     std::size_t in_flight = 0;
     MonoTime used;
@@ -100,10 +121,20 @@ class OutboxRunner {
   void ask_next();
   void look_after(Duration delay);
   void advance(const std::string& name);
+  /// Sends the oldest of what waits as a digest, or holds all of it; false when it is too little.
+  bool advance_digest(const std::string& name, Channel& channel);
+  /// Whether it may go now by its destination's rate; if not, it was held.
+  bool in_turn(Destination& destination, const Send& send, bool gather);
+  void hand_back_surplus(Destination& destination);
+  void hold(const Send& send, Duration retry_in, std::string why);
+  bool too_late(const Send& send) const;
   void begin(const std::string& name, std::unique_ptr<Send> send);
   void on_result(const NotificationId& id, const SendResult& result);
-  void record(const Send& send, DeliveryOutcome outcome, Duration retry_in, int status,
-              std::string detail);
+  /// What became of one message of an ended send; says its outcome.
+  DeliveryOutcome settle(const Send& send, const OutboxItem& item, const SendResult& result,
+                         Duration backoff);
+  void record(const Send& send, const OutboxItem& item, DeliveryOutcome outcome, Duration retry_in,
+              int status, std::string detail);
   void forget_idle_destinations();
   std::size_t room() const;
 
@@ -112,7 +143,10 @@ class OutboxRunner {
   OutboxPort& outbox_;
   std::map<ChannelType, Channel*> channels_;
   std::map<std::string, Destination> destinations_;
-  std::map<NotificationId, std::unique_ptr<Send>> in_flight_;
+  std::map<NotificationId, std::unique_ptr<Send>> in_flight_;  ///< By the first message of each.
+  std::map<NotificationId, NotificationId> carried_;           ///< Every message to that one.
+  /// Messages whose rate gave them a place: when.
+  std::map<NotificationId, MonoTime> places_;
   OnOutcome on_outcome_;
   OutboxStats stats_;
   std::size_t waiting_ = 0;

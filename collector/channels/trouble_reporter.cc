@@ -17,11 +17,15 @@ void TroubleReporter::on_outcome(const OutboxRow& row, DeliveryOutcome outcome,
     return health(row, true, {});
   }
   const bool dead = outcome == DeliveryOutcome::kDead;
+  const bool held = outcome == DeliveryOutcome::kHeld;
   // Ids grow with time: the first is the oldest.
   if (failures_.size() >= kKnownMax && !failures_.contains(row.id)) {
     failures_.erase(failures_.begin());
   }
-  const std::uint32_t failed = ++failures_[row.id];
+  std::uint32_t& known = failures_[row.id];
+  // What is not even tried has failed as often as it takes.
+  const std::uint32_t failed = held && known < kTellAfter ? kTellAfter : known + 1;
+  known = failed;
   if (row.kind == NotificationKind::kTrigger && (dead || failed == kTellAfter)) {
     tell(
         DeliveryTrouble{row.id, row.incident, row.channel, row.user, row.more_contacts, dead, why});

@@ -5,8 +5,9 @@
 // contact method, the next step, an incident about a dead channel) is the engine's to decide.
 //
 // Specification
-//  TR1 DeliveryTrouble for a trigger: once at its kTellAfter-th failed send in this life, and when
-//      it is given up.
+//  TR1 DeliveryTrouble for a trigger: once at its kTellAfter-th failed send in this life, or when
+//  it
+//      is held because its destination fails, and when it is given up.
 //  TR2 ChannelHealth not ok: once a channel has failed for kDeadAfter without an acceptance, or
 //  when
 //      a message to it was given up (a test message does not count). ok: at the first acceptance in

@@ -5,6 +5,7 @@
 // pages, users. `plan` checks an edit against it as a whole and returns either what changes or
 // every error.
 
+#include "collector/core/send_rate.h"
 #include "common/base/expected.h"
 #include "common/base/id.h"
 #include "common/base/time.h"
@@ -37,6 +38,7 @@ struct ChannelSpec {
   std::string to;   ///< kEmail: the address.
   std::string
       secret_file;  ///< Name below the collector's secrets_dir; the secret itself is never here.
+  SendRate rate;
 
   friend bool operator==(const ChannelSpec&, const ChannelSpec&) = default;
 };
@@ -132,6 +134,7 @@ struct ContactMethod {
   std::string to;           ///< kEmail: the address.
   std::string url;          ///< kWebhook.
   std::string secret_file;  ///< As ChannelSpec::secret_file.
+  SendRate rate;
 
   friend bool operator==(const ContactMethod&, const ContactMethod&) = default;
 };

@@ -66,6 +66,7 @@ ChannelSpec destination_of(const UserSpec& user, const ContactMethod& contact) {
   out.url = contact.url;
   out.to = contact.to;
   out.secret_file = contact.secret_file;
+  out.rate = contact.rate;
   return out;
 }
 

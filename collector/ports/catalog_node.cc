@@ -380,7 +380,7 @@ Node duration_node(Duration d) { return Node::string(format_duration(d)); }
 
 /// Where a channel or a contact method sends to: type, to or url, secret.
 void read_destination(MapReader& reader, ChannelType& type, std::string& to, std::string& url,
-                      std::string& secret_file, Errors& errors) {
+                      std::string& secret_file, SendRate& rate, Errors& errors) {
   std::string word;
   reader.text("type", word);
   if (word == "webhook") {
@@ -403,6 +403,13 @@ void read_destination(MapReader& reader, ChannelType& type, std::string& to, std
   } else {
     if (!is_mail_address(to)) reader.error("to", "expected an e-mail address");
     if (!url.empty()) reader.error("url", "e-mail has no URL: expected to");
+  }
+  std::string pace;
+  reader.text("rate", pace);
+  if (const auto known = parse_rate(pace)) {
+    rate = *known;
+  } else {
+    reader.error("rate", known.error().text);
   }
   const Node* secret = reader.child("secret");
   if (secret == nullptr) return;
@@ -625,7 +632,7 @@ ChannelSpec read_channel(const Node& node, const std::string& path, Errors& erro
   MapReader reader{node, path, errors};
   if (node.kind != Node::Kind::kMap) return out;
   read_key(reader, "key", out.key);
-  read_destination(reader, out.type, out.to, out.url, out.secret_file, errors);
+  read_destination(reader, out.type, out.to, out.url, out.secret_file, out.rate, errors);
   reader.finish();
   return out;
 }
@@ -718,7 +725,7 @@ ContactMethod read_contact(const Node& node, const std::string& path, Errors& er
   MapReader reader{node, path, errors};
   if (node.kind != Node::Kind::kMap) return out;
   read_key(reader, "key", out.key);
-  read_destination(reader, out.type, out.to, out.url, out.secret_file, errors);
+  read_destination(reader, out.type, out.to, out.url, out.secret_file, out.rate, errors);
   reader.finish();
   return out;
 }
@@ -841,6 +848,7 @@ Node to_node(const ChannelSpec& channel) {
   out.set("type", Node::string(to_string(channel.type)));
   if (!channel.url.empty()) out.set("url", Node::string(channel.url));
   if (!channel.to.empty()) out.set("to", Node::string(channel.to));
+  if (channel.rate.count > 0) out.set("rate", Node::string(format_rate(channel.rate)));
   if (!channel.secret_file.empty()) {
     out.set("secret", Node::map({{"file", Node::string(channel.secret_file)}}));
   }
@@ -899,6 +907,7 @@ Node to_node(const ContactMethod& contact) {
   out.set("type", Node::string(to_string(contact.type)));
   if (!contact.to.empty()) out.set("to", Node::string(contact.to));
   if (!contact.url.empty()) out.set("url", Node::string(contact.url));
+  if (contact.rate.count > 0) out.set("rate", Node::string(format_rate(contact.rate)));
   if (!contact.secret_file.empty()) {
     out.set("secret", Node::map({{"file", Node::string(contact.secret_file)}}));
   }

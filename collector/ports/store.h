@@ -17,6 +17,8 @@
 //  deadline in
 //      one durable step; a claimed row whose deadline has passed is pending again.
 //      `record_delivery` with another token than the row's changes nothing and answers false.
+//      What was held was no attempt: it does not count, and leaves a line only if `detail` says
+//      why.
 //  ST4 A resolve is claimed only when every trigger to the same incident and channel has ended;
 //      if there were some and none of them, nor an update, was ever attempted it becomes cancelled
 //      instead. One for somebody who watches (kWatchingStep) needs no trigger, and is sent.
@@ -62,6 +64,7 @@ enum class DeliveryOutcome : std::uint8_t {
   kSent = 1,
   kRetry = 2,  ///< Failed or uncertain: again at `retry_at`.
   kDead = 3,   ///< Refused for good (410, bad destination).
+  kHeld = 4,   ///< Not tried: put off until `retry_at`.
 };
 
 struct Delivery {
@@ -74,7 +77,15 @@ struct Delivery {
   int status = 0;      ///< HTTP status; 0: none.
   std::string detail;  ///< Printable, bounded.
   std::uint32_t duration_ms = 0;
+  std::string digest{};  ///< Id of the message that stood for this one and others; empty: none did.
+
+  friend bool operator==(const Delivery&, const Delivery&) = default;
 };
+
+/// Whether `next_at` of the message becomes `retry_at`.
+inline bool comes_back(DeliveryOutcome outcome) {
+  return outcome == DeliveryOutcome::kRetry || outcome == DeliveryOutcome::kHeld;
+}
 
 /// The writing side; owned and called by one thread (`store`).
 class Store {

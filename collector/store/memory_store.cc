@@ -309,9 +309,11 @@ Expected<bool> MemoryStore::record_delivery(const Delivery& delivery) {
   if (item.state != OutboxState::kClaimed) {
     return !deliveries.empty() && deliveries.back().token == delivery.token;
   }
-  deliveries.push_back(delivery);
+  const bool held = delivery.outcome == DeliveryOutcome::kHeld;
+  if (!held || !delivery.detail.empty()) deliveries.push_back(delivery);
+  if (held) --item.attempts;
   item.state = state_after(delivery.outcome, !found->second.cancel_why.empty());
-  item.next_at = delivery.outcome == DeliveryOutcome::kRetry ? delivery.retry_at : delivery.at;
+  item.next_at = comes_back(delivery.outcome) ? delivery.retry_at : delivery.at;
   return true;
 }
 

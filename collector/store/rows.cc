@@ -39,6 +39,8 @@ Value write(bool v) { return std::int64_t{v ? 1 : 0}; }
 
 Value write(const std::string& v) { return v; }
 
+Value write(const SendRate& v) { return format_rate(v); }
+
 Value write(WallTime v) {
   if (v == WallTime::never()) return std::monostate{};
   return v.us;
@@ -86,6 +88,14 @@ bool read(const Value& in, std::string& out) {
   const auto* v = std::get_if<std::string>(&in);
   if (v != nullptr) out = *v;
   return v != nullptr;
+}
+
+bool read(const Value& in, SendRate& out) {
+  const auto* v = std::get_if<std::string>(&in);
+  if (v == nullptr) return false;
+  const auto known = parse_rate(*v);
+  if (known) out = *known;
+  return known.has_value();
 }
 
 bool read(const Value& in, WallTime& out) {
@@ -301,7 +311,8 @@ Node nested(const ChannelSpec& v) {
                     {"type", Node::string(to_string(v.type))},
                     {"url", Node::string(v.url)},
                     {"to", Node::string(v.to)},
-                    {"secret_file", Node::string(v.secret_file)}});
+                    {"secret_file", Node::string(v.secret_file)},
+                    {"rate", Node::string(format_rate(v.rate))}});
 }
 
 bool nested(const Node& node, ChannelSpec& out) {
@@ -312,7 +323,11 @@ bool nested(const Node& node, ChannelSpec& out) {
   f("url", out.url);
   f("to", out.to);
   f("secret_file", out.secret_file);
-  return f.ok();
+  std::string rate;
+  if (node.find("rate") != nullptr) f("rate", rate);  // Older rows have none.
+  const auto known = parse_rate(rate);
+  if (known) out.rate = *known;
+  return f.ok() && known;
 }
 
 Node nested(const PolicySpec& v) { return v.key.empty() ? Node{} : with_id(v); }
@@ -691,6 +706,7 @@ struct Mapping<ChannelSpec> {
     v("url", r.url);
     v("recipient", r.to);
     v("secret_file", r.secret_file);
+    v("rate", r.rate);
   }
 };
 
@@ -1119,6 +1135,7 @@ struct Mapping<Delivery> {
     v("status", r.status);
     v("detail", r.detail);
     v("duration_ms", r.duration_ms);
+    v("digest", r.digest);
   }
 };
 
@@ -1149,6 +1166,7 @@ OutboxState state_after(DeliveryOutcome outcome, bool cancelled) {
     case DeliveryOutcome::kSent:
       return OutboxState::kSent;
     case DeliveryOutcome::kRetry:
+    case DeliveryOutcome::kHeld:
       return cancelled ? OutboxState::kCancelled : OutboxState::kPending;
     case DeliveryOutcome::kDead:
       return OutboxState::kDead;
@@ -1296,6 +1314,8 @@ const char* to_string(DeliveryOutcome outcome) {
       return "retry";
     case DeliveryOutcome::kDead:
       return "dead";
+    case DeliveryOutcome::kHeld:
+      return "held";
   }
   return "?";
 }

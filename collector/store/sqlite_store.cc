@@ -524,8 +524,9 @@ Expected<std::vector<OutboxItem>> SqliteStore::claim_outbox(WallTime now, std::s
     TRY(claim->run());
     out.push_back(std::move(item));
   }
+  if (!out.empty()) TOCSIN_CRASH_POINT("outbox.claim.before");
   TRY(db.run("COMMIT"));
-  TOCSIN_CRASH_POINT("outbox.claim.after");
+  if (!out.empty()) TOCSIN_CRASH_POINT("outbox.claim.after");
   return out;
 }
 
@@ -549,15 +550,18 @@ Expected<bool> SqliteStore::record_delivery(const Delivery& delivery) {
     if (find->column_int(0) == 0) return find->column_int(2) != 0;
     cancelled = find->column_int(1) != 0;
   }
-  TRY(impl_->put(delivery));
+  const bool held = delivery.outcome == DeliveryOutcome::kHeld;
+  if (!held || !delivery.detail.empty()) TRY(impl_->put(delivery));
   TRY_ASSIGN(SqliteStatement * update,
-             impl_->cached("UPDATE outbox SET state = ?, next_us = ? WHERE id = ?"));
+             impl_->cached("UPDATE outbox SET state = ?, next_us = ?, attempts = attempts - ? "
+                           "WHERE id = ?"));
   update->bind_text(1, to_string(state_after(delivery.outcome, cancelled)));
-  update->bind_time(2,
-                    delivery.outcome == DeliveryOutcome::kRetry ? delivery.retry_at : delivery.at);
-  update->bind_blob(3, delivery.notification.bytes);
+  update->bind_time(2, comes_back(delivery.outcome) ? delivery.retry_at : delivery.at);
+  update->bind_int(3, held ? 1 : 0);
+  update->bind_blob(4, delivery.notification.bytes);
   TRY(update->run());
   TRY(db.run("COMMIT"));
+  TOCSIN_CRASH_POINT("outbox.record.after");
   return true;
 }
 

@@ -101,7 +101,8 @@ inline ChannelSpec channel(const std::string& key = "ops-hook") {
           .key = key,
           .type = ChannelType::kWebhook,
           .url = "https://hooks.example.com/x",
-          .secret_file = "ops-hook"};
+          .secret_file = "ops-hook",
+          .rate = {30, std::chrono::minutes{1}}};
 }
 
 inline PolicySpec policy() {

@@ -546,6 +546,58 @@ TEST_P(StoreContract, AClaimedTriggerThatIsSentAfterItsCancellingIsSent) {
   EXPECT_EQ(item(1).state, OutboxState::kSent);
 }
 
+TEST_P(StoreContract, WhatWasHeldIsNoAttemptAndComesBack) {
+  write({sample::outbox(1)});
+  const WallTime now = kStart + minutes{1};
+  const auto first = claim(now);
+  ASSERT_EQ(first.size(), 1U);
+  EXPECT_TRUE(record(1, first[0].token, DeliveryOutcome::kHeld, now, now + seconds{5}));
+  EXPECT_EQ(item(1).attempts, 0U);
+  EXPECT_EQ(item(1).state, OutboxState::kPending);
+  EXPECT_TRUE(claimed(now + seconds{4}).empty());
+  const auto second = claim(now + seconds{5});
+  ASSERT_EQ(second.size(), 1U);
+  EXPECT_EQ(second[0].attempts, 1U);
+  // Without a reason it leaves no line.
+  Delivery quiet{.notification = id<NotificationId>(1),
+                 .token = second[0].token,
+                 .at = now + seconds{5},
+                 .outcome = DeliveryOutcome::kHeld,
+                 .retry_at = now + seconds{6}};
+  EXPECT_TRUE(value(store().record_delivery(quiet)));
+  const auto lines = value(reader().deliveries(id<NotificationId>(1)));
+  ASSERT_EQ(lines.size(), 1U);
+  EXPECT_EQ(lines[0].outcome, DeliveryOutcome::kHeld);
+  EXPECT_EQ(lines[0].retry_at, now + seconds{5});
+}
+
+TEST_P(StoreContract, AHeldTriggerThatWasCalledOffNeedsNoResolve) {
+  write({sample::outbox(1)});
+  const WallTime now = kStart + minutes{1};
+  const auto first = claim(now);
+  write(
+      {CancelOutbox{id<IncidentId>(1), "resolved"}, sample::outbox(2, NotificationKind::kResolve)});
+  EXPECT_TRUE(record(1, first[0].token, DeliveryOutcome::kHeld, now, now + seconds{5}));
+  EXPECT_EQ(item(1).state, OutboxState::kCancelled);
+  EXPECT_TRUE(claimed(now + minutes{1}).empty());
+  EXPECT_EQ(item(2).state, OutboxState::kCancelled);
+}
+
+TEST_P(StoreContract, ADeliveryNamesTheDigestItWasPartOf) {
+  write({sample::outbox(1)});
+  const auto first = claim(kStart + minutes{1});
+  Delivery delivery{.notification = id<NotificationId>(1),
+                    .token = first.at(0).token,
+                    .attempt = 1,
+                    .at = kStart + minutes{1},
+                    .outcome = DeliveryOutcome::kSent,
+                    .status = 250,
+                    .detail = "taken",
+                    .digest = "0123abcd"};
+  EXPECT_TRUE(value(store().record_delivery(delivery)));
+  EXPECT_EQ(value(reader().deliveries(id<NotificationId>(1))), std::vector<Delivery>{delivery});
+}
+
 // --- ST4: a resolve comes after its triggers ---
 
 TEST_P(StoreContract, AResolveWaitsUntilEveryTriggerToItsChannelHasEnded) {

@@ -233,6 +233,61 @@ TEST(EmailBody, AFullRowStaysBelowTheBound) {
   EXPECT_NE(part(mail, "text/plain").find("and 44 more"), std::string::npos);
 }
 
+TEST(EmailDigest, NamesEveryMessageAndLinksEachThatAsks) {
+  std::vector<OutboxRow> rows;
+  for (std::uint8_t n = 1; n <= 8; ++n) {
+    OutboxRow row = mail_row();
+    row.id = numbered_id<NotificationTag>(n);
+    row.incident = numbered_id<IncidentTag>(n);
+    row.content.incident_number = n;
+    row.content.title = fmt::format("Monitor {} is down", n);
+    rows.push_back(row);
+  }
+  rows[0].kind = NotificationKind::kResolve;
+  rows[0].content.title = "Resolved: Monitor 1 is down";
+  rows[0].content.resolved_at = kThree + 60s;
+  rows[1].kind = NotificationKind::kUpdate;
+  rows[2].content.incident_kind = IncidentKind::kImpaired;
+  std::vector<EmailDigestEntry> entries;
+  for (const OutboxRow& row : rows) {
+    entries.push_back({row, fmt::format("https://t.example/ack/{}", row.content.incident_number)});
+  }
+  EXPECT_EQ(email_digest_subject(entries),
+            "[digest] 8 messages: 1 impaired, 5 down, 1 update, 1 resolved");
+  const std::string mail = email_digest(entries, "0123abcd", "tocsin@example.org");
+  expect_well_formed(mail);
+  EXPECT_EQ(mail, email_digest(entries, "0123abcd", "tocsin@example.org"));
+  const std::string head = header_block(mail);
+  EXPECT_NE(head.find("Message-ID: <digest-0123abcd@example.org>"), std::string::npos);
+  EXPECT_NE(head.find("To: <ops@example.com>"), std::string::npos);
+  for (const OutboxRow& row : rows) {
+    EXPECT_NE(head.find("X-Tocsin-Incident: " + row.incident.str()), std::string::npos);
+    EXPECT_NE(mail.find(fmt::format("INC-{} ", row.content.incident_number)), std::string::npos);
+    const std::string link =
+        fmt::format("acknowledge: https://t.example/ack/{}\r\n", row.content.incident_number);
+    EXPECT_EQ(mail.find(link) != std::string::npos, row.kind == NotificationKind::kTrigger) << link;
+  }
+  EXPECT_LT(mail.find("INC-8 "), mail.find("INC-1 ")) << "what needs somebody comes first";
+}
+
+TEST(EmailDigest, AFullOneStaysBelowTheBoundAndHostileTextInItsPlace) {
+  std::string wide;
+  for (int i = 0; i < 400; ++i) wide += "漢";
+  for (const std::string& text : {wide, std::string(4000, '='), std::string("a\r\nBcc: x@y.z"),
+                                  std::string("\xff\xe2\x80\xae<script>")}) {
+    std::vector<OutboxRow> rows(kEmailDigestMax, mail_row());
+    std::vector<EmailDigestEntry> entries;
+    for (OutboxRow& row : rows) {
+      row.channel = row.content.title = row.content.because = text;
+      row.content.resolved_at = kThree;
+      entries.push_back({row, "https://t.example/" + std::string(300, '=')});
+    }
+    const std::string mail = email_digest(entries, "0123abcd", "tocsin@example.org");
+    expect_well_formed(mail);
+    EXPECT_EQ(header_block(mail).find("Bcc"), std::string::npos);
+  }
+}
+
 TEST(EmailBody, OnlyAWebLinkIsALink) {
   EmailEnvelope envelope = kEnvelope;
   envelope.ack_url = "javascript:alert(1)";

@@ -85,6 +85,17 @@ class ScriptedChannel final : public Channel {
     return std::make_unique<Handle>(s);
   }
 
+  std::size_t digest_max() const override { return digest_limit; }
+
+  std::unique_ptr<SendHandle> send_digest(const std::vector<const OutboxRow*>& messages,
+                                          const std::string& key, Duration deadline,
+                                          Done done) override {
+    std::vector<std::string> listed;
+    for (const OutboxRow* row : messages) listed.push_back(row->id.str());
+    digests.push_back(listed);
+    return send(*messages.front(), key, deadline, std::move(done));
+  }
+
   /// Ends the oldest send that is under way.
   void finish(SendResult::Kind kind, std::optional<Duration> retry_after = std::nullopt) {
     ASSERT_FALSE(open.empty());
@@ -93,6 +104,8 @@ class ScriptedChannel final : public Channel {
     s->done({kind, 0, "as the test says", retry_after});
   }
 
+  std::size_t digest_limit = 0;
+  std::vector<std::vector<std::string>> digests;  ///< What each listed.
   std::vector<std::string> log;
   std::deque<std::shared_ptr<Sent>> open;
 };
@@ -345,6 +358,240 @@ TEST_F(OutboxRunnerTest, EveryMessageOfABacklogIsSentOnce) {
   for (const std::string& key : channel.log) ++times[key];
   EXPECT_EQ(times.size(), rows.size());
   for (const auto& [key, n] : times) EXPECT_EQ(n, 1) << key;
+}
+
+TEST_F(OutboxRunnerTest, ARateDelaysInOrderAndDropsNothing) {
+  std::vector<OutboxRow> rows;
+  for (std::uint8_t n = 1; n <= 8; ++n) {
+    OutboxRow r = row(n);
+    r.destination.rate = {2, 10s};
+    rows.push_back(r);
+  }
+  add(rows);
+  std::vector<std::size_t> sent_by;  // After each 5 s.
+  for (int i = 0; i < 8; ++i) {
+    while (!channel.open.empty()) finish(Kind::kAccepted);
+    sent_by.push_back(channel.log.size());
+    for (int s = 0; s < 10; ++s) advance(500ms);
+  }
+  EXPECT_EQ(sent_by, (std::vector<std::size_t>{2, 3, 4, 5, 6, 7, 8, 8}));
+  std::vector<std::string> in_order;
+  for (const OutboxRow& r : rows) in_order.push_back(r.id.str());
+  EXPECT_EQ(channel.log, in_order);
+  EXPECT_EQ(runner->stats().paced, 6U) << "each waited once, for its place";
+  for (const Delivery& d : outbox.recorded) {
+    EXPECT_EQ(d.attempt, 1U) << "waiting is no try";
+  }
+}
+
+TEST_F(OutboxRunnerTest, WhoWaitsForARateIsNotOvertakenAndHoldsNobodyElseUp) {
+  std::vector<OutboxRow> rows;
+  for (std::uint8_t n = 1; n <= 3; ++n) {
+    OutboxRow r = row(n);
+    r.destination.rate = {1, 10s};
+    rows.push_back(r);
+  }
+  add(rows);
+  finish(Kind::kAccepted);
+  for (int s = 0; s < 19; ++s) advance(500ms);
+  OutboxRow late = row(4);
+  late.destination.rate = {1, 10s};
+  add({late, row(5, "http://127.0.0.1:9/other")});
+  EXPECT_EQ(channel.log.back(), row(5).id.str());
+  for (int s = 0; s < 80; ++s) {
+    while (!channel.open.empty()) finish(Kind::kAccepted);
+    advance(500ms);
+  }
+  EXPECT_EQ(channel.log,
+            (std::vector<std::string>{row(1).id.str(), row(5).id.str(), row(2).id.str(),
+                                      row(3).id.str(), row(4).id.str()}));
+}
+
+/// The same with a destination that people read.
+class DigestTest : public OutboxRunnerTest {
+ protected:
+  DigestTest() { channel.digest_limit = 20; }
+
+  std::vector<OutboxRow> storm(std::uint8_t first, std::uint8_t last,
+                               NotificationKind kind = NotificationKind::kTrigger) {
+    std::vector<OutboxRow> rows;
+    for (std::uint8_t n = first; n <= last; ++n) {
+      OutboxRow r = row(n);
+      r.incident.bytes[0] = n;
+      r.kind = kind;
+      r.destination.rate = {6, 1min};
+      rows.push_back(r);
+    }
+    return rows;
+  }
+
+  static std::vector<std::string> ids(const std::vector<OutboxRow>& rows) {
+    std::vector<std::string> out;
+    for (const OutboxRow& r : rows) out.push_back(r.id.str());
+    return out;
+  }
+
+  /// By message: the recorded outcomes of that kind.
+  std::map<std::string, std::vector<Delivery>> recorded(DeliveryOutcome outcome) const {
+    std::map<std::string, std::vector<Delivery>> out;
+    for (const Delivery& d : outbox.recorded) {
+      if (d.outcome == outcome) out[d.notification.str()].push_back(d);
+    }
+    return out;
+  }
+};
+
+TEST_F(DigestTest, WhatWaitsTogetherIsOneMessageThatListsEach) {
+  const auto rows = storm(1, 8);
+  add(rows);
+  ASSERT_EQ(channel.open.size(), 1U);
+  EXPECT_EQ(channel.digests, (std::vector<std::vector<std::string>>{ids(rows)}));
+  const std::string key = channel.log[0];
+  finish(Kind::kAccepted);
+  const auto sent = recorded(DeliveryOutcome::kSent);
+  EXPECT_EQ(sent.size(), rows.size());
+  for (const auto& [id, deliveries] : sent) {
+    ASSERT_EQ(deliveries.size(), 1U) << id;
+    EXPECT_EQ(deliveries[0].digest, key) << "its trail points to what it travelled in";
+    EXPECT_EQ(deliveries[0].attempt, 1U);
+  }
+  EXPECT_EQ(runner->stats().sent, 8U);
+  EXPECT_EQ(runner->stats().digests, 1U);
+  advance(1h);
+  EXPECT_EQ(channel.log.size(), 1U);
+}
+
+TEST_F(DigestTest, AFewGoSingly) {
+  const auto rows = storm(1, OutboxRunner::kDigestAbove);
+  add(rows);
+  while (!channel.open.empty()) finish(Kind::kAccepted);
+  EXPECT_EQ(channel.log, ids(rows));
+  EXPECT_TRUE(channel.digests.empty());
+}
+
+TEST_F(DigestTest, WhatARateHoldsBackGathersAndComesAtTheNextPlace) {
+  for (std::uint8_t n = 1; n <= 20; ++n) {
+    add(storm(n, n));
+    while (!channel.open.empty()) finish(Kind::kAccepted);
+    advance(300ms);
+  }
+  EXPECT_EQ(channel.log.size(), 6U) << "the burst";
+  for (int s = 0; s < 10; ++s) advance(1s);
+  ASSERT_EQ(channel.digests.size(), 1U);
+  EXPECT_EQ(channel.digests[0], ids(storm(7, 20)));
+  finish(Kind::kAccepted);
+  for (int s = 0; s < 100; ++s) advance(1s);
+  EXPECT_EQ(channel.log.size(), 7U);
+  EXPECT_EQ(recorded(DeliveryOutcome::kSent).size(), 20U);
+}
+
+TEST_F(DigestTest, AStormLargerThanADigestTakesSeveralAndNamesEverybodyOnce) {
+  const auto rows = storm(1, 70);
+  add(rows);
+  for (int s = 0; s < 120; ++s) {
+    while (!channel.open.empty()) finish(Kind::kAccepted);
+    advance(1s);
+  }
+  std::map<std::string, int> listed;
+  for (const auto& digest : channel.digests) {
+    EXPECT_LE(digest.size(), channel.digest_limit);
+    for (const std::string& id : digest) ++listed[id];
+  }
+  EXPECT_EQ(listed.size(), rows.size());
+  for (const auto& [id, times] : listed) EXPECT_EQ(times, 1) << id;
+  EXPECT_EQ(recorded(DeliveryOutcome::kSent).size(), rows.size());
+}
+
+TEST_F(DigestTest, ADigestThatFailsComesBackAsTheSame) {
+  add(storm(1, 8));
+  finish(Kind::kTransient);
+  EXPECT_EQ(recorded(DeliveryOutcome::kRetry).size(), 8U);
+  advance(7s);
+  ASSERT_EQ(channel.log.size(), 2U);
+  EXPECT_EQ(channel.log[0], channel.log[1]) << "the same messages, the same id";
+  finish(Kind::kAccepted);
+  EXPECT_EQ(recorded(DeliveryOutcome::kSent).size(), 8U);
+}
+
+TEST_F(DigestTest, ARefusedDigestRefusesNobody) {
+  add(storm(1, 8));
+  finish(Kind::kPermanent);
+  EXPECT_TRUE(recorded(DeliveryOutcome::kDead).empty());
+  for (int s = 0; s < 120; ++s) {
+    while (!channel.open.empty()) finish(Kind::kAccepted);
+    advance(1s);
+  }
+  EXPECT_EQ(channel.digests.size(), 1U) << "each was asked for by itself";
+  const auto sent = recorded(DeliveryOutcome::kSent);
+  EXPECT_EQ(sent.size(), 8U);
+  for (const auto& [id, deliveries] : sent) EXPECT_EQ(deliveries[0].digest, "") << id;
+}
+
+TEST_F(DigestTest, AfterACrashEachIsListedAtMostOnceMore) {
+  const auto rows = storm(1, 8);
+  add(rows);
+  ASSERT_EQ(channel.open.size(), 1U);
+  restart();  // The receiver has it; nobody recorded that.
+  channel.open.pop_front();
+  runner->wake();
+  settle();
+  advance(OutboxRunner::kLease);
+  while (!channel.open.empty()) finish(Kind::kAccepted);
+  EXPECT_EQ(channel.digests, (std::vector<std::vector<std::string>>{ids(rows), ids(rows)}));
+  EXPECT_EQ(recorded(DeliveryOutcome::kSent).size(), 8U);
+}
+
+TEST_F(DigestTest, ResolvesFollowTheirTriggersAndGatherToo) {
+  const auto rows = storm(1, 8);
+  auto ends = storm(11, 18, NotificationKind::kResolve);
+  for (std::size_t i = 0; i < ends.size(); ++i) ends[i].incident = rows[i].incident;
+  add(rows);
+  add(ends);
+  EXPECT_EQ(channel.digests.size(), 1U) << "not before the triggers have ended";
+  finish(Kind::kAccepted);
+  advance(1s);
+  ASSERT_EQ(channel.digests.size(), 2U);
+  EXPECT_EQ(channel.digests[1], ids(ends));
+}
+
+TEST_F(DigestTest, ATestMessageIsNeverPartOfOne) {
+  auto rows = storm(1, 8);
+  OutboxRow asked = storm(9, 9, NotificationKind::kTest)[0];
+  rows.insert(rows.begin() + 3, asked);
+  add(rows);
+  while (!channel.open.empty()) finish(Kind::kAccepted);
+  ASSERT_EQ(channel.digests.size(), 1U);
+  EXPECT_EQ(channel.digests[0].size(), 8U);
+  EXPECT_EQ(channel.log.back(), asked.id.str());
+}
+
+TEST_F(OutboxRunnerTest, WhoListensHearsOfWhatABreakerHolds) {
+  std::vector<std::pair<std::string, DeliveryOutcome>> heard;
+  runner->on_outcome([&](const OutboxRow& r, DeliveryOutcome outcome, const std::string&) {
+    heard.emplace_back(r.id.str(), outcome);
+  });
+  add(row(1));
+  for (int i = 0; i < CircuitBreaker::kFailuresToOpen; ++i) {
+    if (channel.open.empty()) advance(3min);
+    finish(Kind::kTransient);
+  }
+  add(row(2));
+  EXPECT_EQ(heard.back(), std::pair(row(2).id.str(), DeliveryOutcome::kHeld));
+}
+
+TEST(SendPace, LetsABurstThroughAndThenOneByOne) {
+  SendPace pace;
+  const SendRate rate{3, 30s};
+  MonoTime now{1'000'000};
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(pace.take(rate, now), Duration{0});
+  EXPECT_EQ(pace.wait(rate, now), Duration{10s});
+  EXPECT_EQ(pace.take(rate, now), Duration{10s});
+  EXPECT_EQ(pace.take(rate, now), Duration{20s});
+  now = now + 30s;
+  EXPECT_EQ(pace.take(rate, now), Duration{0});
+  now = now + 1h;
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(pace.take(rate, now), Duration{0});
+  EXPECT_GT(pace.wait(rate, now), Duration{0});
 }
 
 TEST_F(OutboxRunnerTest, AMachineThatSleptThroughTheLeaseDoesNotSendTwiceAtOnce) {

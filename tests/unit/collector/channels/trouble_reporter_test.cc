@@ -67,6 +67,17 @@ TEST(TroubleReporter, TellsOnceAtTheThirdFailureOfATrigger) {
   EXPECT_EQ(desk.sink.all<DeliveryTrouble>().size(), 1U);
 }
 
+TEST(TroubleReporter, WhatABreakerHoldsIsToldAtOnceAndOnce) {
+  Desk desk;
+  for (int i = 0; i < 3; ++i) {
+    desk.reporter.on_outcome(desk.row(1), DeliveryOutcome::kHeld, "failed several times in a row");
+  }
+  desk.fail(desk.row(1), 4);
+  const auto told = desk.sink.all<DeliveryTrouble>();
+  ASSERT_EQ(told.size(), 1U);
+  EXPECT_FALSE(told[0].dead);
+}
+
 TEST(TroubleReporter, AMessageGivenUpMakesItsChannelDeadUntilItTakesOneAgain) {
   Desk desk;
   desk.reporter.on_outcome(desk.row(1), DeliveryOutcome::kDead, "550 no such user");

@@ -327,5 +327,23 @@ TEST(CatalogNode, PageOnSaysDownAndPerhapsDegraded) {
   }
 }
 
+TEST(CatalogNode, ARateIsKeptOfChannelsAndContactMethods) {
+  const CatalogEdit edit = read(R"({
+    "channels": [{"key": "m", "type": "email", "to": "a@example.com", "rate": "3/1m30s"}],
+    "users": [{"key": "ann", "contact_methods": [
+        {"key": "w", "type": "webhook", "url": "https://x.example/", "rate": "100/1s"}]}]})");
+  ASSERT_EQ(edit.channels.size(), 1U);
+  EXPECT_EQ(edit.channels[0].rate, (SendRate{3, std::chrono::seconds{90}}));
+  EXPECT_EQ(to_node(edit.channels[0]).find("rate")->text, "3/1m30s");
+  ASSERT_EQ(edit.users.size(), 1U);
+  EXPECT_EQ(edit.users[0].contacts.at(0).rate, (SendRate{100, std::chrono::seconds{1}}));
+  EXPECT_EQ(to_node(edit.users[0].contacts[0]).find("rate")->text, "100/1s");
+  const Errors errors = errors_of(
+      R"({"channels": [{"key": "m", "type": "email", "to": "a@example.com", "rate": "fast"}]})");
+  ASSERT_EQ(errors.size(), 1U);
+  EXPECT_NE(errors[0].find("channels[m].rate: "), std::string::npos) << errors[0];
+  EXPECT_NE(errors[0].find("60/1m"), std::string::npos) << errors[0];
+}
+
 }  // namespace
 }  // namespace tocsin::collector

@@ -61,7 +61,7 @@ TEST(Rows, EveryWordOfAnEnumerationComesBack) {
     incident.state = static_cast<IncidentState>(i);
     EXPECT_EQ(through_values(incident).state, incident.state) << i;
   }
-  for (int i = 1; i <= 3; ++i) {
+  for (int i = 1; i <= 4; ++i) {
     Delivery row;
     row.outcome = static_cast<DeliveryOutcome>(i);
     EXPECT_EQ(through_values(row).outcome, row.outcome) << i;
