@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""make chaos: the scenarios at length. One long cut of the network, 40 power cuts where the machine can make
-them, then kills with fresh seeds until the time is over. Prints each seed, and at the end every invariant with its violations."""
+"""make chaos: the scenarios at length. One long cut of the network, kills at the points of a mail, 40 power
+cuts where the machine can make them, then kills with fresh seeds until the time is over. Prints each seed, and
+at the end every invariant with its violations."""
 
 import argparse
 import os
@@ -33,22 +34,24 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(4), "big"))
     args = parser.parse_args()
     end = time.monotonic() + args.minutes * 60
-    failed, totals, rounds = [], {}, 0
-
-    def count(output: str):
-        for name, words, checked, violations in CHECKED.findall(output):
-            before = totals.get((name, words), (0, 0))
-            totals[name, words] = (before[0] + int(checked), before[1] + int(violations))
+    failed, totals, outputs, rounds = [], {}, [], 0
 
     outage = max(20.0, min(300.0, args.minutes * 60 / 2))
     ok, _ = scenario("partition_test.py", "--build", args.build, "--outage", f"{outage:g}",
                      "Partition.test_an_outage_of_the_network_loses_nothing_and_pages_nothing")
     if not ok:
         failed.append(f"a cut of {outage:g} s")
-    ok, output_of_cuts = scenario("power_test.py", "--build", args.build, "--seed", str(args.seed))
+    mail_kills = 100 if args.minutes >= 5 else 10
+    ok, output = scenario("mail_kills_test.py", "--build", args.build, "--kills", str(mail_kills),
+                          "--jobs", "5")
+    if not ok:
+        failed.append(f"{mail_kills} kills at each point of a mail")
+    outputs.append(output)
+    ok, output = scenario("power_test.py", "--build", args.build, "--seed", str(args.seed))
     if not ok:
         failed.append(f"power cuts with --seed {args.seed}")
-    count(output_of_cuts)
+    outputs.append(output)
+    cuts = len(re.findall(r"^  cut \d+$", output, re.M))
     while rounds == 0 or time.monotonic() < end:
         seed = args.seed + rounds
         rounds += 1
@@ -56,11 +59,13 @@ def main() -> int:
                               "50")
         if not ok:
             failed.append(f"kills with --seed {seed}")
-        count(output)
+        outputs.append(output)
+    for name, words, checked, violations in CHECKED.findall("\n".join(outputs)):
+        before = totals.get((name, words), (0, 0))
+        totals[name, words] = (before[0] + int(checked), before[1] + int(violations))
 
-    cuts = len(re.findall(r"^  cut \d+$", output_of_cuts, re.M))
-    print(f"\nchaos: one cut of {outage:g} s, {cuts} power cuts, {rounds} rounds of 50 kills, seeds {args.seed} to "
-          f"{args.seed + rounds - 1}")
+    print(f"\nchaos: one cut of {outage:g} s, {mail_kills} kills at each point of a mail, {cuts} power cuts, "
+          f"{rounds} rounds of 50 kills, seeds {args.seed} to {args.seed + rounds - 1}")
     for (name, words), (checked, violations) in totals.items():
         print(f"  {name:10} {words}: {checked} checked, {violations} violations")
     for what in failed:

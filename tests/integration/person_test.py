@@ -3,7 +3,6 @@
 arrive, once, and no more after they have answered. The mail server is aiosmtpd with scripted answers."""
 
 import http.client
-import json
 import re
 import sys
 import time
@@ -13,38 +12,24 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import target as targets  # noqa: E402
 from api_test import Client  # noqa: E402
-from processes import Program, run, until  # noqa: E402
-from world import ROOT, World, arguments, free_port  # noqa: E402
+from mails import Mailbox  # noqa: E402
+from processes import run, until  # noqa: E402
+from world import World, arguments, free_port  # noqa: E402
 
 ARGS = arguments(__doc__)
 
 
 class Person(unittest.TestCase):
     def setUp(self):
-        self.port = free_port()
-        extra = f"smtp: {{host: 127.0.0.1, port: {self.port}, tls: \"off\", from: tocsin@example.com}}\n"
-        self.world = World(ARGS.build, extra=extra)
+        self.world = World(ARGS.build)
+        self.box = Mailbox(self.world.dir, free_port())
+        self.world.extra = self.box.yaml()
         self.world.__enter__()
         self.addCleanup(self.world.__exit__, None, None, None)
-        self.mails_file = self.world.dir / "mails.jsonl"
+        self.addCleanup(self.box.stop)
         token = run([str(self.world.binary("tocsin-collector")), "admin-token", "--config",
                      str(self.world.collector_config)]).strip()
         self.api = Client(self.world.api_port, token)
-
-    def mail_server(self, script: str):
-        # Debian's interpreter: the library is a Debian package.
-        server = Program("smtp", ["/usr/bin/python3", "-B", str(ROOT / "tests/support/smtp_receiver.py"),
-                                  "--port", str(self.port), "--log", str(self.mails_file), "--script",
-                                  script], self.world.dir / "smtp.log")
-        server.start()
-        self.addCleanup(server.stop)
-        return server
-
-    def mails(self, action: str = "") -> list[dict]:
-        if not self.mails_file.exists():
-            return []
-        all_of = [json.loads(line) for line in self.mails_file.read_text().splitlines()]
-        return [m for m in all_of if not action or m["action"] == action]
 
     @staticmethod
     def link(mail: dict) -> str:
@@ -60,7 +45,7 @@ class Person(unittest.TestCase):
         finally:
             connection.close()
 
-    def define(self, rules, steps):
+    def define(self, rules, steps, monitors=("ours",)):
         form = {
             "users": [{"key": "ann", "role": "responder", "contact_methods": [
                 {"key": "mail", "type": "email", "to": "ann@example.com"},
@@ -68,11 +53,12 @@ class Person(unittest.TestCase):
                 "notification_rules": rules}],
             "escalation-policies": [{"key": "people", "steps": steps}],
             "services": [{"key": "ours", "policy": "people"}],
-            "monitors": [{"key": "ours", "type": "http", "url": self.world.target.url, "interval": "1s",
-                          "retries": 0, "service": "ours"}]}
+            "monitors": [{"key": key, "type": "http", "url": self.world.target.url, "interval": "1s",
+                          "retries": 0, "service": "ours"} for key in monitors]}
         status, answer, _ = self.api("POST", "/apply", form)
         self.assertEqual(status, 200, answer)
-        until("it is up", lambda: self.api("GET", "/monitors/ours")[1]["status"] == "up", 30)
+        until("they are up", lambda: all(
+            self.api("GET", f"/monitors/{key}")[1]["status"] == "up" for key in monitors), 30)
 
     def incident(self) -> str:
         found = until("an incident", lambda: [
@@ -84,11 +70,11 @@ class Person(unittest.TestCase):
                 if d["channel"] == channel and d["kind"] == "trigger"]
 
     def test_a_page_by_mail_is_answered_and_the_next_step_does_not_come(self):
-        self.mail_server("accept")
+        self.box.start("accept")
         self.define([{"contact": "mail"}], [
             {"delay": "0s", "notify": [{"user": "ann"}]}, {"delay": "5s", "notify": [{"channel": "ops-hook"}]}])
         self.world.target.set(targets.REFUSING)
-        mail = until("a mail", lambda: self.mails("accept"), 30)[0]
+        mail = until("a mail", lambda: self.box.accepted(), 30)[0]
         self.assertEqual(mail["to"], ["ann@example.com"])
         name = self.incident()
         self.assertIn(name, mail["headers"]["Subject"])
@@ -114,7 +100,7 @@ class Person(unittest.TestCase):
         opened = time.monotonic()
         until("its moment has passed", lambda: time.monotonic() - opened > 6, 10, 0.5)
         self.world.target.set(targets.UP)
-        resolved = until("the resolve", lambda: len(self.mails("accept")) >= 2 and self.mails("accept"), 30)
+        resolved = until("the resolve", lambda: len(self.box.accepted()) >= 2 and self.box.accepted(), 30)
         self.assertEqual(resolved[1]["headers"]["In-Reply-To"], mail["headers"].get(
             "References", mail["headers"].get("In-Reply-To")))
         self.assertEqual(self.trail(name, "ops-hook"), [])
@@ -122,7 +108,7 @@ class Person(unittest.TestCase):
         self.assertEqual(types.count("step"), 1)
 
     def test_mail_that_fails_for_good_brings_the_next_contact_method_forward(self):
-        self.mail_server("550")
+        self.box.start("550")
         self.define([{"contact": "mail"}, {"contact": "hook", "delay": "1h"}],
                     [{"delay": "0s", "notify": [{"user": "ann"}]}])
         self.world.target.set(targets.REFUSING)
@@ -147,10 +133,65 @@ class Person(unittest.TestCase):
         self.world.collector.kill()
         self.world.start_collector()
         self.world.wait_ready()
-        self.mail_server("accept")
-        until("the mail", lambda: self.mails("accept"), 60)
+        self.box.start("accept")
+        until("the mail", lambda: self.box.accepted(), 60)
         until("it is recorded", lambda: self.trail(name, "ann/mail")[0]["state"] == "sent", 20)
-        self.assertEqual(len(self.mails("accept")), 1)
+        self.assertEqual(len(self.box.accepted()), 1)
+
+    def test_while_the_mail_server_is_down_the_page_comes_the_other_way_and_is_answered_there(self):
+        self.define([{"contact": "mail"}, {"contact": "hook", "delay": "1h"}],
+                    [{"delay": "0s", "notify": [{"user": "ann"}]}])
+        self.world.target.set(targets.REFUSING)
+        name = self.incident()
+        # Three tries of the mail fail, after 5 s and 15 s: then ann's other way does not wait its hour.
+        call = until("a page by webhook", lambda: [
+            c for c in self.world.receiver.calls
+            if c.json["type"] == "io.tocsin.incident.opened.v1"
+            and c.json["data"]["notification"]["channel"] == "ann/hook"], 60)[0]
+        self.assertEqual(self.follow(call.json["data"]["notification"]["acknowledge_url"], "POST")[0], 200)
+        incident = self.api("GET", f"/incidents/{name}")[1]
+        self.assertEqual((incident["state"], incident["assignee"]), ("acknowledged", "ann"))
+        self.box.start("accept")
+        until("the mail is called off", lambda: self.trail(name, "ann/mail")[0]["state"] == "cancelled", 60)
+        self.assertEqual(len([d for d in self.trail(name, "ann/hook") if d["state"] == "sent"]), 1)
+        self.world.target.set(targets.UP)
+        # A mail that was tried may have arrived: its end is told there too, and nothing else is.
+        until("the end by mail", lambda: self.box.accepted(), 60)
+        subjects = [m["headers"]["Subject"] for m in self.box.accepted()]
+        self.assertEqual([s.split("]")[0] for s in subjects], ["[resolved"], subjects)
+
+    def test_a_storm_comes_as_one_mail_that_names_every_incident(self):
+        keys = [f"storm-{n}" for n in range(12)]
+        self.box.start("accept")
+        self.define([{"contact": "mail"}], [{"delay": "0s", "notify": [{"user": "ann"}]}], keys)
+        self.world.target.set(targets.REFUSING)
+        found = until("all incidents", lambda: (lambda i: i if len(i) == 12 else None)(
+            [i for i in self.api("GET", "/incidents?state=open&service=ours")[1]["items"]]), 30)
+        names = sorted(i["name"] for i in found)
+        until("every page is sent", lambda: all(
+            self.trail(n, "ann/mail")[0]["state"] == "sent" for n in names), 90)
+        mails = self.box.accepted()
+        self.assertLess(len(mails), 12)
+        digests = [m for m in mails if m["headers"]["Subject"].startswith("[digest]")]
+        self.assertGreaterEqual(len(digests), 1, [m["headers"]["Subject"] for m in mails])
+        named = [name for m in mails for name in re.findall(
+            r"(?:^\[\w+\] |\[down\] )(INC-\d+) ", m["headers"]["Subject"] if m not in digests
+            else m["parts"]["text/plain"], re.M)]
+        self.assertEqual(sorted(named), names, "each once")
+        # The trail of a message points to the digest it went with, and its own link answers it alone.
+        ids = {m["headers"]["Message-ID"] for m in digests}
+        trails = {n: self.trail(n, "ann/mail")[0]["deliveries"][-1]["digest"] for n in names}
+        self.assertEqual({f"<digest-{d}@example.com>" for d in trails.values() if d}, ids)
+        text = digests[0]["parts"]["text/plain"]
+        name, link = re.search(r"(INC-\d+) .*?acknowledge: (\S+)", text, re.S).groups()
+        self.assertEqual(self.follow(link, "POST")[0], 200)
+        states = {i["name"]: i["state"]
+                  for i in self.api("GET", "/incidents?state=open&service=ours")[1]["items"]}
+        self.assertEqual([n for n, state in states.items() if state == "acknowledged"], [name])
+        self.world.target.set(targets.UP)
+        until("every end is told", lambda: all(any(
+            d["kind"] == "resolve" and d["state"] == "sent"
+            for d in self.api("GET", f"/incidents/{n}/deliveries")[1]["items"]) for n in names), 120)
 
 
 if __name__ == "__main__":
