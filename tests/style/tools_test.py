@@ -48,6 +48,15 @@ class InstallDeps(unittest.TestCase):
         self.assertIn("policy 101", self.calls())
         self.assertFalse(os.path.lexists(self.policy))
 
+    def test_a_mail_server_that_is_there_stays(self):
+        installed = 'case "$*" in *Provides*) echo "installed postfix default-mta, mail-transport-agent" ;; '
+        self.program("dpkg-query", installed + '*) echo not-installed ;; esac')
+        self.assertEqual(self.install("test").returncode, 0)
+        self.assertNotIn("exim4", "".join(self.calls()))
+        self.program("dpkg-query", 'echo "not-installed"')
+        self.assertEqual(self.install("test").returncode, 0)
+        self.assertIn("exim4-daemon-light", "".join(self.calls()))
+
     def test_a_policy_that_was_there_comes_back_with_its_mode(self):
         self.policy.write_text("#!/bin/sh\nexit 104\n")
         self.policy.chmod(0o751)
