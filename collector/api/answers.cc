@@ -124,6 +124,41 @@ Expected<Node> read_body(const codec::HttpRequest& request) {
   return codec::parse_json(request.body);
 }
 
+HttpResponse body_problem(const Error& error) {
+  return problem(error.code == Errc::kUnsupported ? 415 : 400, error.text);
+}
+
+HttpResponse field_problem(const std::vector<FieldError>& errors) {
+  return problem(422, fmt::format("{}: {}", errors[0].path, errors[0].text), errors);
+}
+
+HttpResponse no_content() {
+  HttpResponse response;
+  response.status = 204;
+  return response;
+}
+
+void merge_patch(Node& target, const Node& patch) {
+  if (patch.kind != Node::Kind::kMap) {
+    target = patch;
+    return;
+  }
+  if (target.kind != Node::Kind::kMap) target = Node::map();
+  for (const auto& [name, value] : patch.entries) {
+    const auto it = std::find_if(target.entries.begin(), target.entries.end(),
+                                 [&](const Node::Entry& e) { return e.first == name; });
+    if (value.kind == Node::Kind::kNull) {
+      if (it != target.entries.end()) target.entries.erase(it);
+    } else if (it != target.entries.end()) {
+      merge_patch(it->second, value);
+    } else {
+      Node fresh;
+      merge_patch(fresh, value);
+      target.set(name, std::move(fresh));
+    }
+  }
+}
+
 Expected<std::optional<std::uint64_t>> if_match(const codec::HttpRequest& request) {
   const auto header = request.header("if-match");
   if (!header || *header == "*") return std::nullopt;
@@ -147,6 +182,13 @@ Expected<std::optional<Once>> idempotency(const codec::HttpRequest& request,
   const std::string what = fmt::format("{} {}?{}\n{}", codec::to_string(request.method),
                                        request.path, request.query, request.body);
   return Once{fmt::format("{} {}", actor, *header), to_hex(sha256(as_bytes(what)))};
+}
+
+std::optional<std::uint64_t> parse_number(std::string_view text) {
+  std::uint64_t n = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), n);
+  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return n;
 }
 
 Expected<Page> read_page_query(const codec::Fields& query, std::vector<std::string_view> known) {

@@ -36,6 +36,14 @@ std::string client_key(const codec::HttpRequest& request);
 
 /// The body as JSON; kUnsupported for another content type, kInvalid for what is not JSON.
 Expected<codec::Node> read_body(const codec::HttpRequest& request);
+/// What its error is answered with: 415 or 400.
+io::HttpResponse body_problem(const Error& error);
+/// 422 with all of them; at least one.
+io::HttpResponse field_problem(const std::vector<FieldError>& errors);
+io::HttpResponse no_content();
+
+/// RFC 7396: null takes a member away, a map is merged, anything else replaces.
+void merge_patch(codec::Node& target, const codec::Node& patch);
 
 /// The revision of If-Match; nothing when there is no such header, kInvalid when it is no ETag of
 /// ours. "*" is nothing too: it only has to exist.
@@ -44,6 +52,9 @@ Expected<std::optional<std::uint64_t>> if_match(const codec::HttpRequest& reques
 /// The Idempotency-Key of the request, bound to the principal and to what is asked.
 Expected<std::optional<Once>> idempotency(const codec::HttpRequest& request,
                                           std::string_view actor);
+
+/// The whole text as a decimal number.
+std::optional<std::uint64_t> parse_number(std::string_view text);
 
 struct Page {
   std::size_t limit = 50;

@@ -59,8 +59,9 @@ void Api::add(Router& router, HttpMethod method, std::string pattern, Action act
                if (auto foreign = refuse_foreign(request, *principal)) {
                  return refuse(*std::move(foreign), {});
                }
-               const std::string_view whose =
-                   owner.empty() ? std::string_view{} : values.find(owner)->second;
+               const std::string_view whose = owner.empty()      ? std::string_view{}
+                                              : owner == kCaller ? principal->user
+                                                                 : values.find(owner)->second;
                if (const auto why = authorize(*principal, action, {collection, whose})) {
                  return refuse(problem(403, *why), {});
                }
@@ -137,6 +138,7 @@ void Api::add_routes(Router& router) {
   add_reports(router);
   add_events(router);
   add_sessions(router);
+  add_parts(router);
 }
 
 void Api::add_events(Router& router) {

@@ -21,6 +21,7 @@
 #include "collector/api/event_feed.h"
 #include "collector/api/login_guard.h"
 #include "collector/api/router.h"
+#include "collector/ports/enrolment.h"
 #include "collector/ports/event_sink.h"
 #include "collector/ports/query_port.h"
 #include "collector/ports/view_source.h"
@@ -52,6 +53,8 @@ class Api {
   static constexpr std::uint32_t kAddressFailures = 20;
   /// A session's end is moved on at most this often.
   static constexpr Duration kTouchEvery = std::chrono::minutes{5};
+  /// Bytes of the name of a status page's group.
+  static constexpr std::size_t kComponentGroupMax = 200;
 
   struct Ports {
     io::EventLoop& loop;
@@ -65,6 +68,7 @@ class Api {
     io::PasswordPool& passwords;
     std::string public_url;       ///< As configured; may be empty.
     bool secure_cookies = false;  ///< People come by https.
+    EnrolmentMaker new_enrolment;
   };
 
   explicit Api(Ports ports);
@@ -99,6 +103,9 @@ class Api {
   /// Reads on the thread `query`.
   using Read = std::function<io::HttpResponse(StoreReader& reader)>;
 
+  /// In place of `owner`: every user may ask, and `run` looks at whose object it is.
+  static constexpr std::string_view kCaller = "*";
+
   /// `owner`: the name in the pattern that stands for the user whose object it is.
   void add(Router& router, codec::HttpMethod method, std::string pattern, Action action,
            std::string_view collection, Run run, std::string_view owner = {});
@@ -109,6 +116,10 @@ class Api {
   void add_access(Router& router);
   void add_reports(Router& router);
   void add_events(Router& router);
+  void add_parts(Router& router);
+  template <class Part>
+  void add_user_parts(Router& router);
+  void add_components(Router& router);
   void add_sessions(Router& router);
   void log_in(const codec::HttpRequest& request, io::HttpResponder responder);
   /// The password was right: it matched `hash`.

@@ -35,6 +35,8 @@ constexpr std::array kRules = {
     Rule{"enrolments", Role::kAdmin, Role::kAdmin},
     Rule{"users", Role::kEditor, Role::kAdmin},
     Rule{"session", Role::kViewer, Role::kViewer},
+    Rule{"contact-methods", Role::kEditor, Role::kAdmin},
+    Rule{"notification-rules", Role::kEditor, Role::kAdmin},
     Rule{"tokens", Role::kAdmin, Role::kAdmin},
     Rule{"audit", Role::kAdmin, Role::kAdmin},
 };

@@ -32,7 +32,7 @@ enum class Action : std::uint8_t { kRead, kWrite };
 /// matters.
 struct Resource {
   std::string_view collection;
-  std::string_view owner;  ///< User key of a token's owner.
+  std::string_view owner;  ///< User key of whose it is: may do everything with it.
 };
 
 /// Nothing: allowed. Else why not, in a sentence for the caller.

@@ -3,6 +3,7 @@
 #include "collector/api/answers.h"
 #include "collector/api/api.h"
 #include "collector/api/json_views.h"
+#include "collector/api/list_filter.h"
 #include "collector/ports/catalog_node.h"
 #include "common/base/strings.h"
 
@@ -25,28 +26,6 @@ constexpr std::array kKinds = {ObjectKind::kRegion, ObjectKind::kMonitor, Object
                                ObjectKind::kUser};
 
 const char* key_field(ObjectKind kind) { return kind == ObjectKind::kPage ? "slug" : "key"; }
-
-/// RFC 7396: null takes a member away, a map is merged, anything else replaces.
-void merge_patch(Node& target, const Node& patch) {
-  if (patch.kind != Node::Kind::kMap) {
-    target = patch;
-    return;
-  }
-  if (target.kind != Node::Kind::kMap) target = Node::map();
-  for (const auto& [name, value] : patch.entries) {
-    const auto it = std::find_if(target.entries.begin(), target.entries.end(),
-                                 [&](const Node::Entry& e) { return e.first == name; });
-    if (value.kind == Node::Kind::kNull) {
-      if (it != target.entries.end()) target.entries.erase(it);
-    } else if (it != target.entries.end()) {
-      merge_patch(it->second, value);
-    } else {
-      Node fresh;
-      merge_patch(fresh, value);
-      target.set(name, std::move(fresh));
-    }
-  }
-}
 
 std::string path_of(ObjectKind kind, const std::string& key) {
   return fmt::format("/api/v1/{}/{}", collection_of(kind), key);
@@ -106,19 +85,26 @@ void Api::add_collection(Router& router, ObjectKind kind) {
   add(router, HttpMethod::kGet, all, Action::kRead, collection, [kind](const Call& call) {
     const auto query = codec::parse_query(call.request.query);
     if (!query) return call.answer(problem(400, query.error().text));
-    const auto page = read_page_query(*query);
+    const auto page = read_page_query(*query, ListFilter::names(kind));
     if (!page) return call.answer(problem(400, page.error().text));
+    const auto filter = ListFilter::read(*query, kind);
+    if (!filter) return call.answer(problem(400, filter.error().text));
     const std::vector<std::string> keys = keys_of(*call.view->catalog, kind);
     auto it = std::upper_bound(keys.begin(), keys.end(), page->after);
     if (page->after.empty()) it = keys.begin();
     std::vector<Node> items;
     std::string last;
-    for (; it != keys.end() && items.size() < page->limit; ++it) {
-      items.push_back(*object_node(*call.view, kind, *it));
-      last = *it;
+    std::string next;
+    for (; it != keys.end() && next.empty(); ++it) {
+      if (!filter->matches(*call.view, kind, *it)) continue;
+      if (items.size() == page->limit) {
+        next = last;
+      } else {
+        items.push_back(*object_node(*call.view, kind, *it));
+        last = *it;
+      }
     }
-    if (it == keys.end()) last.clear();
-    call.answer(json_answer(200, list_node(std::move(items), last)));
+    call.answer(json_answer(200, list_node(std::move(items), next)));
   });
 
   add(router, HttpMethod::kGet, one, Action::kRead, collection, [kind](const Call& call) {
@@ -127,10 +113,7 @@ void Api::add_collection(Router& router, ObjectKind kind) {
 
   add(router, HttpMethod::kPost, all, Action::kWrite, collection, [this, kind](const Call& call) {
     const auto body = read_body(call.request);
-    if (!body) {
-      return call.answer(
-          problem(body.error().code == Errc::kUnsupported ? 415 : 400, body.error().text));
-    }
+    if (!body) return call.answer(body_problem(body.error()));
     const Node* key = body->find(key_field(kind));
     std::vector<Precondition> preconditions;
     if (key != nullptr) preconditions.push_back({{kind, key->text}, std::uint64_t{0}});
@@ -140,10 +123,7 @@ void Api::add_collection(Router& router, ObjectKind kind) {
   const auto change = [this, kind](const Call& call, bool patch) {
     const std::string& key = call.value("key");
     auto body = read_body(call.request);
-    if (!body) {
-      return call.answer(
-          problem(body.error().code == Errc::kUnsupported ? 415 : 400, body.error().text));
-    }
+    if (!body) return call.answer(body_problem(body.error()));
     const auto rev = if_match(call.request);
     if (!rev) return call.answer(problem(400, rev.error().text));
     auto present = form_node(*call.view, kind, key);
@@ -186,11 +166,7 @@ void Api::add_collection(Router& router, ObjectKind kind) {
     edit.removals = {{kind, key}};
     if (rev->has_value()) edit.preconditions = {{{kind, key}, *rev}};
     command(call, ApplyCatalog{std::move(edit), call.principal.actor},
-            [](const Reply&, const EngineView&) {
-              HttpResponse response;
-              response.status = 204;
-              return response;
-            });
+            [](const Reply&, const EngineView&) { return no_content(); });
   });
 }
 
@@ -204,7 +180,7 @@ void Api::put_object(const Call& call, ObjectKind kind, const Node& body,
     std::vector<FieldError> errors = std::move(edit.error());
     strip_paths(errors, prefix);
     strip_paths(errors, fmt::format("{}[0].", collection_of(kind)));
-    return call.answer(problem(422, fmt::format("{}: {}", errors[0].path, errors[0].text), errors));
+    return call.answer(field_problem(errors));
   }
   edit->preconditions = std::move(preconditions);
   auto once = idempotency(call.request, call.principal.actor);
@@ -238,14 +214,11 @@ void Api::apply(const Call& call) {
     flags[i] = word == "true";
   }
   const auto body = read_body(call.request);
-  if (!body) {
-    return call.answer(
-        problem(body.error().code == Errc::kUnsupported ? 415 : 400, body.error().text));
-  }
+  if (!body) return call.answer(body_problem(body.error()));
   auto edit = read_catalog(*body, ports_.new_id);
   if (!edit) {
     const auto& errors = edit.error();
-    return call.answer(problem(422, fmt::format("{}: {}", errors[0].path, errors[0].text), errors));
+    return call.answer(field_problem(errors));
   }
   edit->origin = Origin::kApply;
   edit->prune = flags[1];

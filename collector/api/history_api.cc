@@ -8,7 +8,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <utility>
 
 namespace tocsin::collector {
@@ -21,13 +20,6 @@ using io::HttpResponse;
 namespace {
 
 constexpr std::size_t kNoteMax = 4000;
-
-std::optional<std::uint64_t> parse_number(std::string_view text) {
-  std::uint64_t n = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), n);
-  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-  return n;
-}
 
 /// "INC-42", "42" or the id.
 std::variant<std::monostate, std::uint64_t, IncidentId> parse_incident(std::string_view name) {
@@ -69,16 +61,6 @@ Expected<Node> body_or_nothing(const codec::HttpRequest& request) {
 
 HttpResponse store_trouble(const Error& error) {
   return problem(status_of(error.code), error.text);
-}
-
-HttpResponse no_content() {
-  HttpResponse response;
-  response.status = 204;
-  return response;
-}
-
-HttpResponse field_problem(const std::vector<FieldError>& errors) {
-  return problem(422, fmt::format("{}: {}", errors[0].path, errors[0].text), errors);
 }
 
 /// Numbers in cursors.
@@ -188,7 +170,7 @@ void Api::add_incidents(Router& router) {
                                                   printable(call.value("incident"), 64))));
     }
     const auto body = body_or_nothing(call.request);
-    if (!body) return call.answer(problem(400, body.error().text));
+    if (!body) return call.answer(body_problem(body.error()));
     std::vector<FieldError> errors;
     MapReader reader{*body, "", errors};
     Event event = make(*row, reader);
@@ -268,11 +250,21 @@ void Api::add_history(Router& router) {
         }
         const auto query = codec::parse_query(call.request.query);
         if (!query) return call.answer(problem(400, query.error().text));
-        const auto page = read_page_query(*query);
+        const auto page = read_page_query(*query, {"from", "to"});
         if (!page) return call.answer(problem(400, page.error().text));
         ResultQuery wanted;
         wanted.monitor = it->second.spec.id;
         wanted.limit = page->limit + 1;
+        for (auto [name, time] : {std::pair{"from", &wanted.from}, std::pair{"to", &wanted.to}}) {
+          const auto given = query->one(name);
+          if (!given) return call.answer(problem(400, given.error().text));
+          if (!*given) continue;
+          const auto parsed = parse_rfc3339(**given);
+          if (!parsed) {
+            return call.answer(problem(400, fmt::format("{}: {}", name, parsed.error().text)));
+          }
+          *time = *parsed;
+        }
         if (!page->after.empty()) {
           wanted.to = WallTime{static_cast<std::int64_t>(parse_number(page->after).value_or(0))};
         }
@@ -391,8 +383,27 @@ void Api::add_history(Router& router) {
 
 void Api::add_access(Router& router) {
   add(router, HttpMethod::kGet, "/api/v1/agents", Action::kRead, "agents", [](const Call& call) {
+    const auto query = codec::parse_query(call.request.query);
+    if (!query) return call.answer(problem(400, query.error().text));
+    const auto known = query->only({"region", "state"});
+    const auto region = query->one("region");
+    const auto state = query->one("state");
+    if (!known) return call.answer(problem(400, known.error().text));
+    for (const auto* one : {&region, &state}) {
+      if (!*one) return call.answer(problem(400, one->error().text));
+    }
+    constexpr std::string_view kStates = "live gone cloned revoked";
+    const auto words = split(kStates, ' ');
+    if (*state && std::find(words.begin(), words.end(), **state) == words.end()) {
+      return call.answer(problem(400, fmt::format("state: expected one of {}", kStates)));
+    }
     std::vector<Node> items;
-    for (const AgentView& agent : call.view->agents) items.push_back(agent_node(agent));
+    for (const AgentView& agent : call.view->agents) {
+      if (*region && agent.row.region != **region) continue;
+      Node node = agent_node(agent);
+      if (*state && node.find("state")->text != **state) continue;
+      items.push_back(std::move(node));
+    }
     call.answer(json_answer(200, list_node(std::move(items), {})));
   });
   add(router, HttpMethod::kGet, "/api/v1/agents/{id}", Action::kRead, "agents",
@@ -417,6 +428,32 @@ void Api::add_access(Router& router) {
         for (const EnrolmentRow& row : *call.view->enrolments) items.push_back(enrolment_node(row));
         call.answer(json_answer(200, list_node(std::move(items), {})));
       });
+  add(router, HttpMethod::kPost, "/api/v1/enrolments", Action::kWrite, "enrolments",
+      [this](const Call& call) {
+        const auto body = read_body(call.request);
+        if (!body) return call.answer(body_problem(body.error()));
+        std::vector<FieldError> errors;
+        MapReader reader{*body, "", errors};
+        EnrolmentWish wish;
+        reader.text("region", wish.region);
+        reader.text("name", wish.name);
+        reader.duration("valid", wish.valid);
+        reader.texts("endpoints", wish.endpoints);
+        reader.finish();
+        if (!call.view->catalog->regions.contains(wish.region)) {
+          reader.error("region", "expected the key of a region");
+        }
+        if (!errors.empty()) return call.answer(field_problem(errors));
+        auto made = ports_.new_enrolment(wish);
+        if (!made) return call.answer(problem(status_of(made.error().code), made.error().text));
+        // Not bound to an Idempotency-Key: the bundle is shown once and kept nowhere.
+        Node node = enrolment_node(made->row);
+        node.set("bundle", Node::string(std::move(made->bundle)));
+        command(call, AddEnrolment{std::move(made->row), call.principal.actor},
+                [node = std::move(node)](const Reply&, const EngineView&) {
+                  return json_answer(201, node);
+                });
+      });
   add(router, HttpMethod::kDelete, "/api/v1/enrolments/{id}", Action::kWrite, "enrolments",
       [this](const Call& call) {
         const auto id = EnrolmentId::parse(call.value("id"));
@@ -433,7 +470,7 @@ void Api::add_access(Router& router) {
   add(router, HttpMethod::kPost, "/api/v1/tokens", Action::kWrite, "tokens",
       [this](const Call& call) {
         const auto body = read_body(call.request);
-        if (!body) return call.answer(problem(400, body.error().text));
+        if (!body) return call.answer(body_problem(body.error()));
         std::vector<FieldError> errors;
         MapReader reader{*body, "", errors};
         TokenRow token;
@@ -534,7 +571,7 @@ void Api::add_reports(Router& router) {
   add(router, HttpMethod::kPost, "/api/v1/status-pages/{key}/reports", Action::kWrite, "reports",
       [this, shown, read_update](const Call& call) {
         const auto body = read_body(call.request);
-        if (!body) return call.answer(problem(400, body.error().text));
+        if (!body) return call.answer(body_problem(body.error()));
         std::vector<FieldError> errors;
         MapReader reader{*body, "", errors};
         ReportRow row;
@@ -579,7 +616,7 @@ void Api::add_reports(Router& router) {
         const auto id = ReportId::parse(call.value("id"));
         if (!id) return call.answer(problem(404, "there is no such report"));
         const auto body = read_body(call.request);
-        if (!body) return call.answer(problem(400, body.error().text));
+        if (!body) return call.answer(body_problem(body.error()));
         std::vector<FieldError> errors;
         MapReader reader{*body, "", errors};
         AddReportUpdate event{*id, {}, call.principal.actor, {}};

@@ -118,24 +118,30 @@ bool with_object(const Catalog& c, ObjectKind kind, const std::string& key, F f)
 }
 
 void add_monitor_state(Node& out, const EngineView& view, const std::string& key) {
-  for (const MonitorView& monitor : view.monitors) {
-    if (monitor.entry.spec.key != key) continue;
-    out.set("status", Node::string(to_string(monitor.state.status)));
-    out.set("since", time_node(monitor.state.since));
-    out.set("because", text(monitor.state.because));
-    out.set("incident",
-            monitor.state.incident ? Node::string(monitor.state.incident->str()) : Node{});
-    out.set("votes", votes_node(monitor.votes));
-    Node& silent = out.set("abstentions", Node::list());
-    for (const auto& [region, why] : monitor.abstentions) {
-      silent.items.push_back(
-          Node::map({{"region", Node::string(region)}, {"why", Node::string(to_string(why))}}));
-    }
-    return;
+  const MonitorView* monitor = find_monitor(view, key);
+  if (monitor == nullptr) return;
+  const MonitorStateRow& state = monitor->state;
+  out.set("status", Node::string(to_string(state.status)));
+  out.set("since", time_node(state.since));
+  out.set("because", text(state.because));
+  out.set("incident", state.incident ? Node::string(state.incident->str()) : Node{});
+  out.set("votes", votes_node(monitor->votes));
+  Node& silent = out.set("abstentions", Node::list());
+  for (const auto& [region, why] : monitor->abstentions) {
+    silent.items.push_back(
+        Node::map({{"region", Node::string(region)}, {"why", Node::string(to_string(why))}}));
   }
 }
 
 }  // namespace
+
+const MonitorView* find_monitor(const EngineView& view, const std::string& key) {
+  // In the order of keys, as the catalogue has them.
+  const auto it = std::lower_bound(
+      view.monitors.begin(), view.monitors.end(), key,
+      [](const MonitorView& monitor, const std::string& k) { return monitor.entry.spec.key < k; });
+  return it == view.monitors.end() || it->entry.spec.key != key ? nullptr : &*it;
+}
 
 std::optional<Node> object_node(const EngineView& view, ObjectKind kind, const std::string& key) {
   Node out = Node::map();
@@ -326,11 +332,21 @@ Node agent_node(const AgentView& agent) {
   out.set("enrolled_at", time_node(row.enrolled_at));
   out.set("last_seen", time_node(row.last_seen));
   out.set("revoked_at", time_node(row.revoked_at));
+  // Why it calls itself suspect or blind.
+  out.set("self_fault", agent.live && beat.self_fault != Reason::kNone
+                            ? Node::string(std::string{to_string(beat.self_fault)})
+                            : Node{});
+  out.set("monitors", number(beat.monitors));
+  out.set("in_flight", number(beat.in_flight));
+  out.set("assignment", Node::map({{"epoch", number(agent.assignment_epoch_sent)},
+                                   {"applied", number(agent.assignment_epoch_applied)}}));
   out.set("lateness_p99_ms", number(beat.lateness_p99_ms));
   out.set("spool", Node::map({{"results", number(beat.in_spool)},
                               {"bytes", number(beat.spool_bytes)},
                               {"bytes_max", number(beat.spool_bytes_max)}}));
-  out.set("clock_offset_ms", Node::integer(agent.clock_offset.count() / 1000));
+  const bool measured = beat.clock.error_ms != UINT32_MAX;
+  out.set("clock", Node::map({{"offset_ms", Node::integer(agent.clock_offset.count() / 1000)},
+                              {"error_ms", measured ? number(beat.clock.error_ms) : Node{}}}));
   out.set("results", Node::map({{"generated", number(beat.generated)},
                                 {"stored", number(row.results_stored)},
                                 {"gapped", number(row.results_gapped)},
@@ -359,6 +375,7 @@ Node token_node(const TokenRow& row) {
 Node enrolment_node(const EnrolmentRow& row) {
   return Node::map({{"id", Node::string(row.id.str())},
                     {"region", Node::string(row.region)},
+                    {"name", text(row.name)},
                     {"expires_at", time_node(row.expires_at)},
                     {"used_at", time_node(row.used_at)},
                     {"agent", row.agent ? Node::string(row.agent->str()) : Node{}}});

@@ -23,6 +23,9 @@ std::optional<codec::Node> object_node(const EngineView& view, ObjectKind kind,
 std::optional<codec::Node> form_node(const EngineView& view, ObjectKind kind,
                                      const std::string& key);
 
+/// Null when there is none of that key.
+const MonitorView* find_monitor(const EngineView& view, const std::string& key);
+
 /// In order.
 std::vector<std::string> keys_of(const Catalog& catalog, ObjectKind kind);
 

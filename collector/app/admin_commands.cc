@@ -1,12 +1,10 @@
 #include "collector/app/admin_commands.h"
 
 #include "collector/api/authorize.h"
-#include "collector/app/bundle.h"
 #include "collector/core/password_policy.h"
 #include "common/base/bytes.h"
 #include "common/base/strings.h"
 #include "common/io/random.h"
-#include "common/io/zmq_socket.h"
 
 #include <fmt/format.h>
 
@@ -80,47 +78,16 @@ Expected<void> AdminCommands::dispatch(const Node& request, const std::string& a
 
 Expected<void> AdminCommands::enroll(codec::MapReader& reader, const std::string& actor,
                                      const AdminServer::Answer& answer) {
-  std::string region;
-  Duration expires = kExpiresDefault;
-  std::vector<std::string> endpoints;
-  reader.text("region", region);
-  reader.duration("expires", expires);
-  reader.texts("endpoints", endpoints);
+  EnrolmentWish wish;
+  reader.text("region", wish.region);
+  reader.duration("expires", wish.valid);
+  reader.texts("endpoints", wish.endpoints);
   if (!errors_.empty()) {
     return fail(Errc::kInvalid, "{}: {}", errors_.front().path, errors_.front().text);
   }
-  if (!is_key(region)) {
-    return fail(Errc::kInvalid, "a region is 1 to 63 characters of a-z, 0-9 and -, not \"{}\"",
-                printable(region, 64));
-  }
-  if (expires <= Duration{0} || expires > kExpiresMax) {
-    return fail(Errc::kInvalid, "a bundle may be valid for at most {}",
-                format_duration(kExpiresMax));
-  }
-  for (const std::string& endpoint : endpoints) {
-    if (endpoint.substr(0, 6) != "tcp://" || printable(endpoint) != endpoint) {
-      return fail(Errc::kInvalid, "an endpoint looks like tcp://HOST:PORT, not \"{}\"",
-                  printable(endpoint));
-    }
-  }
-
-  const WallTime now = ports_.loop.now().wall;
-  TRY_ASSIGN(const io::CurveKeyPair keys, io::make_curve_keypair());
-  EnrolmentBundle bundle;
-  bundle.endpoints = bundle_endpoints(endpoints, ports_.agents_endpoint, ports_.hostname);
-  bundle.server_keys = {ports_.server_key};
-  bundle.region = region;
-  bundle.public_key = keys.public_key;
-  bundle.secret_key = keys.secret_key.reveal();
-  bundle.expires = now + expires;
-
-  EnrolmentRow row;
-  row.id = EnrolmentId{io::mint_uuid(now)};
-  row.region = region;
-  row.public_key = keys.public_key;
-  row.expires_at = bundle.expires;
-  return ask(AddEnrolment{std::move(row), actor}, {{"bundle", Node::string(format_bundle(bundle))}},
-             answer);
+  TRY_ASSIGN(NewEnrolment made, make_enrolment(wish, ports_.bundles, ports_.loop.now().wall));
+  return ask(AddEnrolment{std::move(made.row), actor},
+             {{"bundle", Node::string(std::move(made.bundle))}}, answer);
 }
 
 Expected<void> AdminCommands::admin_token(codec::MapReader& reader, const std::string& actor,

@@ -18,6 +18,7 @@
 // N is INC-42, 42 or the id. Every answer has "ok"; see admin_socket.h.
 
 #include "collector/app/admin_socket.h"
+#include "collector/app/bundle.h"
 #include "collector/core/engine.h"
 #include "collector/ports/event_sink.h"
 #include "collector/status/pages.h"
@@ -33,16 +34,11 @@ namespace tocsin::collector {
 /// One thread: the loop's.
 class AdminCommands {
  public:
-  static constexpr Duration kExpiresDefault = std::chrono::hours{24};
-  static constexpr Duration kExpiresMax = std::chrono::hours{24 * 7};
-
   struct Ports {
     EventSink& engine;
     io::EventLoop& loop;
     std::function<std::shared_ptr<const EngineView>()> view;  ///< The newest one; not null.
-    std::string server_key;                                   ///< Z85, for bundles.
-    std::string agents_endpoint;                              ///< As bound, or as configured.
-    std::string hostname;                                     ///< In place of a wildcard address.
+    BundleSource bundles;
     io::PasswordPool& passwords;
     status::StatusPages* pages;  ///< Null when no collector runs: nothing is then published.
   };

@@ -1,5 +1,9 @@
 #include "collector/app/bundle.h"
 
+#include "common/base/strings.h"
+#include "common/io/random.h"
+#include "common/io/zmq_socket.h"
+
 #include <fmt/format.h>
 
 namespace tocsin::collector {
@@ -52,6 +56,44 @@ std::vector<std::string> bundle_endpoints(const std::vector<std::string>& wanted
     }
   }
   return {bound};
+}
+
+Expected<NewEnrolment> make_enrolment(const EnrolmentWish& wish, const BundleSource& source,
+                                      WallTime now) {
+  if (!is_key(wish.region)) {
+    return fail(Errc::kInvalid, "a region is 1 to 63 characters of a-z, 0-9 and -, not \"{}\"",
+                printable(wish.region, 64));
+  }
+  if (wish.valid <= Duration{0} || wish.valid > kEnrolmentValidMax) {
+    return fail(Errc::kInvalid, "a bundle may be valid for at most {}",
+                format_duration(kEnrolmentValidMax));
+  }
+  if (wish.name.size() > kEnrolmentNameMax || !is_valid_utf8(wish.name)) {
+    return fail(Errc::kInvalid, "a name is at most {} bytes of UTF-8", kEnrolmentNameMax);
+  }
+  for (const std::string& endpoint : wish.endpoints) {
+    if (endpoint.substr(0, 6) != "tcp://" || printable(endpoint) != endpoint) {
+      return fail(Errc::kInvalid, "an endpoint looks like tcp://HOST:PORT, not \"{}\"",
+                  printable(endpoint));
+    }
+  }
+  TRY_ASSIGN(const io::CurveKeyPair keys, io::make_curve_keypair());
+  EnrolmentBundle bundle;
+  bundle.endpoints = bundle_endpoints(wish.endpoints, source.agents_endpoint, source.hostname);
+  bundle.server_keys = {source.server_key};
+  bundle.region = wish.region;
+  bundle.public_key = keys.public_key;
+  bundle.secret_key = keys.secret_key.reveal();
+  bundle.expires = now + wish.valid;
+
+  NewEnrolment out;
+  out.row.id = EnrolmentId{io::mint_uuid(now)};
+  out.row.region = wish.region;
+  out.row.public_key = keys.public_key;
+  out.row.expires_at = bundle.expires;
+  out.row.name = wish.name;
+  out.bundle = format_bundle(bundle);
+  return out;
 }
 
 }  // namespace tocsin::collector

@@ -4,6 +4,7 @@
 // The enrolment bundle: a small YAML map that `tocsin-agent enroll` reads. It holds the secret half
 // of a one-time key, so it is a secret until it was used or has expired.
 
+#include "collector/ports/enrolment.h"
 #include "common/base/time.h"
 
 #include <string>
@@ -30,5 +31,16 @@ std::string format_bundle(const EnrolmentBundle& bundle);
 /// name in place of a wildcard. `bound` is the endpoint that is really bound (its port counts).
 std::vector<std::string> bundle_endpoints(const std::vector<std::string>& wanted,
                                           const std::string& bound, const std::string& hostname);
+
+/// What every bundle of this collector says.
+struct BundleSource {
+  std::string server_key;       ///< Z85.
+  std::string agents_endpoint;  ///< As bound, or as configured.
+  std::string hostname;         ///< In place of a wildcard address.
+};
+
+/// See EnrolmentMaker.
+Expected<NewEnrolment> make_enrolment(const EnrolmentWish& wish, const BundleSource& source,
+                                      WallTime now);
 
 }  // namespace tocsin::collector

@@ -96,6 +96,9 @@ struct Collector::Impl {
   void take_view(std::shared_ptr<const EngineView> view, const EngineStats& stats);
   std::string metrics_text();
   std::string ack_url(const OutboxRow& row) const;
+
+  BundleSource bundle_source() const { return {keys.public_key, ingest->endpoint(), hostname()}; }
+
   void reload();
   void apply(std::shared_ptr<const MonitorsFile> file);
   void drain(std::function<void()> done);
@@ -302,7 +305,10 @@ Started<void> Collector::Impl::open_http() {
   passwords = std::make_unique<io::PasswordPool>(loop);
   api = std::make_unique<Api>(Api::Ports{
       loop, views, heart->engine(), *queries, [this] { return io::mint_uuid(loop.now().wall); },
-      new_secret, *passwords, config.public_url, config.public_url.starts_with("https://")});
+      new_secret, *passwords, config.public_url, config.public_url.starts_with("https://"),
+      [this](const EnrolmentWish& wish) {
+        return make_enrolment(wish, bundle_source(), loop.now().wall);
+      }});
   api->add_routes(router);
   ack_links =
       std::make_unique<AckLinks>(AckLinks::Ports{loop, views, heart->engine(), *queries, ack_key});
@@ -320,8 +326,8 @@ Started<void> Collector::Impl::open_http() {
 
 Started<void> Collector::Impl::open_admin() {
   commands = std::make_unique<AdminCommands>(
-      AdminCommands::Ports{heart->engine(), loop, [this] { return views.view(); }, keys.public_key,
-                           ingest->endpoint(), hostname(), *passwords, pages.get()});
+      AdminCommands::Ports{heart->engine(), loop, [this] { return views.view(); }, bundle_source(),
+                           *passwords, pages.get()});
   auto opened = AdminServer::open(
       loop, config.admin_socket_path(),
       [this](const codec::Node& request, const std::string& actor, AdminServer::Answer answer) {
@@ -499,8 +505,12 @@ Started<codec::Node> ask_offline(const CollectorConfig& config, const codec::Nod
   loop.run_once(Duration{0});
 
   io::PasswordPool passwords(loop);
-  AdminCommands commands({(*heart)->engine(), loop, [&view] { return view; }, keys->public_key,
-                          config.agents, hostname(), passwords, nullptr});
+  AdminCommands commands({(*heart)->engine(),
+                          loop,
+                          [&view] { return view; },
+                          {keys->public_key, config.agents, hostname()},
+                          passwords,
+                          nullptr});
   codec::Node answer;
   commands.handle(request, fmt::format("command line uid {}", person),
                   [&loop, &answer](const codec::Node& node) {

@@ -155,6 +155,10 @@ void keep_ids(Spec& next, const Spec& old) {
   next.id = old.id;
 }
 
+bool says_the_same(const NotificationRule& a, const NotificationRule& b) {
+  return a.contact == b.contact && a.delay == b.delay && a.urgency == b.urgency;
+}
+
 /// Also of its parts: a contact method by its key, a rule by what it says.
 void keep_ids(UserSpec& next, const UserSpec& old) {
   next.id = old.id;
@@ -165,10 +169,7 @@ void keep_ids(UserSpec& next, const UserSpec& old) {
   }
   for (NotificationRule& rule : next.rules) {
     for (const NotificationRule& before : old.rules) {
-      if (before.contact == rule.contact && before.delay == rule.delay &&
-          before.urgency == rule.urgency) {
-        rule.id = before.id;
-      }
+      if (says_the_same(before, rule)) rule.id = before.id;
     }
   }
 }
@@ -443,6 +444,12 @@ void check_whole(const Catalog& after, Errors& errors) {
   check_policies(after, errors);
   check_monitors(after, errors);
   for (const auto& [slug, page] : after.pages) {
+    std::size_t components = 0;
+    for (const PageGroup& group : page.groups) components += group.components.size();
+    if (components > kPageComponentsMax) {
+      complain(errors, fmt::format("status-pages[{}].groups", slug),
+               "expected at most {} components in all, not {}", kPageComponentsMax, components);
+    }
     for (std::size_t g = 0; g < page.groups.size(); ++g) {
       const PageGroup& group = page.groups[g];
       for (std::size_t c = 0; c < group.components.size(); ++c) {
@@ -470,6 +477,12 @@ void check_admins(const Catalog& before, const Catalog& after, Errors& errors) {
 
 void check_user(const UserSpec& user, Errors& errors) {
   const std::string path = fmt::format("users[{}]", printable(user.key, 63));
+  if (user.contacts.size() > kUserPartsMax) {
+    complain(errors, path + ".contact_methods", "expected at most {}", kUserPartsMax);
+  }
+  if (user.rules.size() > kUserPartsMax) {
+    complain(errors, path + ".notification_rules", "expected at most {}", kUserPartsMax);
+  }
   std::set<std::string> methods;
   for (std::size_t i = 0; i < user.contacts.size(); ++i) {
     if (methods.insert(user.contacts[i].key).second) continue;
@@ -477,6 +490,11 @@ void check_user(const UserSpec& user, Errors& errors) {
              "expected a key used once, it is there twice");
   }
   for (std::size_t i = 0; i < user.rules.size(); ++i) {
+    for (std::size_t before = 0; before < i; ++before) {
+      if (!says_the_same(user.rules[before], user.rules[i])) continue;
+      complain(errors, fmt::format("{}.notification_rules[{}]", path, i),
+               "expected rules that differ, it says what [{}] says", before);
+    }
     if (methods.contains(user.rules[i].contact)) continue;
     complain(errors, fmt::format("{}.notification_rules[{}].contact", path, i),
              "expected the key of one of the user's contact methods, '{}' is none",

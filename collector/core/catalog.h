@@ -139,6 +139,11 @@ struct ContactMethod {
   friend bool operator==(const ContactMethod&, const ContactMethod&) = default;
 };
 
+/// Contact methods of a user, and notification rules.
+inline constexpr std::size_t kUserPartsMax = 20;
+/// Components of a status page.
+inline constexpr std::size_t kPageComponentsMax = 500;
+
 /// "By this method, that long after the step, for incidents of that urgency."
 struct NotificationRule {
   NotificationRuleId id;

@@ -398,7 +398,7 @@ struct EngineView {
   std::shared_ptr<const AuthTables> auth;
   std::shared_ptr<const std::vector<ReportRow>> reports;  ///< Newest first.
   std::shared_ptr<const std::vector<EnrolmentRow>> enrolments;
-  std::vector<MonitorView> monitors;
+  std::vector<MonitorView> monitors;  ///< In the order of their keys.
   std::vector<AgentView> agents;
   std::vector<RegionView> regions;
   std::vector<IncidentRow> open_incidents;

@@ -226,6 +226,7 @@ struct EnrolmentRow {
   WallTime expires_at;
   std::optional<WallTime> used_at;
   std::optional<AgentId> agent;
+  std::string name{};  ///< For people: which machine it is meant for. May be empty.
 
   friend bool operator==(const EnrolmentRow&, const EnrolmentRow&) = default;
 };

@@ -8,6 +8,8 @@ namespace tocsin::collector {
 
 namespace {
 
+constexpr std::size_t kEnrolmentsMax = 10'000;  // Used and expired ones count until they go.
+
 void refuse(Transition& t, const AgentId& agent, SessionId session, RefusalCode code,
             std::string text) {
   t.out.effects.emplace_back(SendToAgent{agent, session, Refused{code, std::move(text)}});
@@ -353,13 +355,19 @@ void on_add_enrolment(Transition& t, const AddEnrolment& command) {
     t.reply(Error{Errc::kExists, "enrol: this enrolment exists already"});
     return;
   }
+  if (t.s.enrolments.size() >= kEnrolmentsMax) {
+    t.reply(Error{Errc::kLimit, fmt::format("enrol: there are {} enrolments already: delete some",
+                                            kEnrolmentsMax)});
+    return;
+  }
   t.s.enrolments[row.id] = row;
   t.row(row);
   t.out.effects.emplace_back(
       KeyChanged{KeyChanged::Use::kEnrolment, row.public_key, row.id.bytes, row.expires_at});
   ++t.s.enrolments_rev;
   t.event("agent", row.region, fmt::format("enrolment made by {}", command.actor));
-  t.audit(command.actor, "create", "enrolment", row.id.str(), "region " + row.region);
+  t.audit(command.actor, "create", "enrolment", row.id.str(),
+          "region " + row.region + (row.name.empty() ? "" : ", for " + printable(row.name, 100)));
   t.done(command.once, row.id.str());
 }
 

@@ -34,8 +34,8 @@ constexpr std::array kCommands = {
 };
 
 constexpr std::string_view kCollections =
-    "monitors regions services escalation-policies channels status-pages users incidents agents "
-    "enrolments deliveries tokens audit";
+    "monitors regions services escalation-policies channels status-pages users contact-methods "
+    "notification-rules incidents agents enrolments deliveries tokens audit";
 
 }  // namespace
 

@@ -22,7 +22,6 @@ using Errors = std::vector<FieldError>;
 
 constexpr std::size_t kStepsMax = 20;
 constexpr std::size_t kTextMax = 200;
-constexpr std::size_t kContactsMax = 20;  // Contact methods of a user, and rules.
 constexpr std::size_t kUrlMax = 2048;
 constexpr Duration kRuleDelayMax = std::chrono::hours{24};
 
@@ -655,18 +654,8 @@ StatusPageSpec read_page(const Node& node, const std::string& path, Errors& erro
     if (item.kind != Node::Kind::kMap) return;
     read_title(group_reader, "name", group.name);
     each(group_reader, "components", [&](const Node& part, const std::string& part_path) {
-      PageComponent component;
-      MapReader part_reader{part, part_path, errors};
+      PageComponent component = read_component(part, part_path, errors);
       if (part.kind != Node::Kind::kMap) return;
-      part_reader.text("monitor", component.monitor);
-      read_title(part_reader, "name", component.name);
-      read_title(part_reader, "description", component.description);
-      if (component.monitor.empty() ? component.name.empty() : !is_key(component.monitor)) {
-        part_reader.error("monitor",
-                          "expected a monitor's key, or a name for a component that "
-                          "follows no monitor");
-      }
-      part_reader.finish();
       const auto [first, fresh] = seen.try_emplace(component.key(), part_path);
       if (!fresh) {
         errors.push_back(
@@ -678,6 +667,21 @@ StatusPageSpec read_page(const Node& node, const std::string& path, Errors& erro
     group_reader.finish();
     out.groups.push_back(std::move(group));
   });
+  reader.finish();
+  return out;
+}
+
+PageComponent read_component(const Node& node, const std::string& path, Errors& errors) {
+  PageComponent out;
+  MapReader reader{node, path, errors};
+  if (node.kind != Node::Kind::kMap) return out;
+  reader.text("monitor", out.monitor);
+  read_title(reader, "name", out.name);
+  read_title(reader, "description", out.description);
+  if (out.monitor.empty() ? out.name.empty() : !is_key(out.monitor)) {
+    reader.error("monitor",
+                 "expected a monitor's key, or a name for a component that follows no monitor");
+  }
   reader.finish();
   return out;
 }
@@ -707,14 +711,14 @@ UserSpec read_user(const Node& node, const std::string& path, Errors& errors) {
   each(reader, "contact_methods", [&](const Node& item, const std::string& item_path) {
     out.contacts.push_back(read_contact(item, item_path, errors));
   });
-  if (out.contacts.size() > kContactsMax) {
-    reader.error("contact_methods", fmt::format("expected at most {}", kContactsMax));
+  if (out.contacts.size() > kUserPartsMax) {
+    reader.error("contact_methods", fmt::format("expected at most {}", kUserPartsMax));
   }
   each(reader, "notification_rules", [&](const Node& item, const std::string& item_path) {
     out.rules.push_back(read_rule(item, item_path, errors));
   });
-  if (out.rules.size() > kContactsMax) {
-    reader.error("notification_rules", fmt::format("expected at most {}", kContactsMax));
+  if (out.rules.size() > kUserPartsMax) {
+    reader.error("notification_rules", fmt::format("expected at most {}", kUserPartsMax));
   }
   reader.finish();
   return out;
@@ -869,15 +873,19 @@ Node to_node(const StatusPageSpec& page) {
     if (!group.name.empty()) item.set("name", Node::string(group.name));
     Node& components = item.set("components", Node::list());
     for (const PageComponent& component : group.components) {
-      Node part = Node::map();
-      if (!component.monitor.empty()) part.set("monitor", Node::string(component.monitor));
-      if (!component.name.empty()) part.set("name", Node::string(component.name));
-      if (!component.description.empty()) {
-        part.set("description", Node::string(component.description));
-      }
-      components.items.push_back(std::move(part));
+      components.items.push_back(to_node(component));
     }
     groups.items.push_back(std::move(item));
+  }
+  return out;
+}
+
+Node to_node(const PageComponent& component) {
+  Node out = Node::map();
+  if (!component.monitor.empty()) out.set("monitor", Node::string(component.monitor));
+  if (!component.name.empty()) out.set("name", Node::string(component.name));
+  if (!component.description.empty()) {
+    out.set("description", Node::string(component.description));
   }
   return out;
 }

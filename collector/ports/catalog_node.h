@@ -61,6 +61,8 @@ ChannelSpec read_channel(const codec::Node& node, const std::string& path,
                          std::vector<FieldError>& errors);
 StatusPageSpec read_page(const codec::Node& node, const std::string& path,
                          std::vector<FieldError>& errors);
+PageComponent read_component(const codec::Node& node, const std::string& path,
+                             std::vector<FieldError>& errors);
 
 UserSpec read_user(const codec::Node& node, const std::string& path,
                    std::vector<FieldError>& errors);
@@ -80,6 +82,7 @@ codec::Node to_node(const ServiceSpec& service);
 codec::Node to_node(const PolicySpec& policy);
 codec::Node to_node(const ChannelSpec& channel);
 codec::Node to_node(const StatusPageSpec& page);
+codec::Node to_node(const PageComponent& component);
 
 /// The export: every object, by kind and key.
 codec::Node to_node(const Catalog& catalog);

@@ -918,6 +918,7 @@ struct Mapping<EnrolmentRow> {
     v("expires_us", r.expires_at);
     v("used_us", r.used_at);
     v("agent", r.agent);
+    v("name", r.name);
   }
 };
 

@@ -356,7 +356,8 @@ inline std::vector<Row> loaded_rows() {
                    .public_key = "Yne@$w-vo<fVvi]a<NY6T1ed:M$fCG*[IaLV{hID",
                    .expires_at = kStart,
                    .used_at = kStart + std::chrono::seconds{1},
-                   .agent = id<AgentId>(7)},
+                   .agent = id<AgentId>(7),
+                   .name = "rack 4"},
       StreamRow{
           .stream = stream, .high_water = 77, .digest = {1, 2, 3, 0, 255}, .last_seen = kStart},
       AssignmentRow{

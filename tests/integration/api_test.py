@@ -12,7 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import target as targets  # noqa: E402
-from processes import run, until  # noqa: E402
+from processes import Program, run, until  # noqa: E402
 from world import ROOT, World, arguments  # noqa: E402
 
 ARGS = arguments(__doc__)
@@ -81,7 +81,7 @@ class Api(unittest.TestCase):
         for method, path, least in seen:
             if path == "/events":
                 continue  # A stream: it has a test of its own.
-            path = path.replace("{key}", "no-such").replace("{id}", NO_ID)
+            path = path.replace("{key}", "no-such").replace("{id}", NO_ID).replace("{component}", "none")
             body = {} if method in ("POST", "PUT", "PATCH") else None
             for role in ROLES:
                 status, answer, _ = clients[role](method, path, body)
@@ -292,6 +292,162 @@ class Api(unittest.TestCase):
                                                    "components": ["none"]})[0], 422)
         self.assertEqual(self.admin("DELETE", f"{path}/{report['id']}")[0], 204)
         self.assertEqual(self.admin("GET", path)[1]["items"], [])
+
+    def test_a_user_keeps_their_own_contact_methods_and_rules(self):
+        self.admin("POST", "/users", {"key": "bob", "role": "viewer"})
+        self.admin("POST", "/users", {"key": "cem", "role": "viewer"})
+        bob = self.make_token("viewer", owner="bob")
+        cem = self.make_token("viewer", owner="cem")
+        nobody = self.make_token("viewer")
+        status, mail, headers = bob("POST", "/contact-methods",
+                                    {"key": "mail", "type": "email", "to": "bob@example.com"})
+        self.assertEqual((status, mail["user"], mail["key"]), (201, "bob", "mail"), mail)
+        self.assertEqual(headers["Location"], f"/api/v1/contact-methods/{mail['id']}")
+        self.assertEqual(bob("POST", "/contact-methods",
+                             {"key": "mail", "type": "email", "to": "x@example.com"})[0], 409)
+        hook = {"user": "bob", "key": "hook", "type": "webhook", "url": "https://hooks.example.com/b",
+                "secret": {"file": "s"}}
+        status, answer, _ = bob("POST", "/contact-methods", hook)
+        self.assertEqual((status, answer["errors"][0]["path"]), (422, "secret"))
+        status, made, _ = self.admin("POST", "/contact-methods", hook, Idempotency_Key="hook-1")
+        again = self.admin("POST", "/contact-methods", hook, Idempotency_Key="hook-1")
+        self.assertEqual((status, again[0], again[1]), (201, 201, made), again)
+        status, rule, _ = bob("POST", "/notification-rules", {"contact": "mail", "delay": "5m"})
+        self.assertEqual((status, rule["delay"]), (201, "5m"), rule)
+        status, answer, _ = bob("POST", "/notification-rules", {"contact": "none"})
+        self.assertEqual((status, answer["errors"][0]["path"]), (422, "contact"), answer)
+
+        # Another user, and a token of nobody, see nothing of it and change nothing.
+        for path in (f"/contact-methods/{mail['id']}", f"/notification-rules/{rule['id']}"):
+            self.assertEqual(cem("GET", path)[0], 404)
+            self.assertEqual(cem("PATCH", path, {"delay": "1m"})[0], 404)
+            self.assertEqual(cem("DELETE", path)[0], 404)
+            self.assertEqual(nobody("GET", path)[0], 403)
+        self.assertEqual(cem("GET", "/contact-methods")[1]["items"], [])
+        self.assertEqual(cem("POST", "/contact-methods", {"user": "bob", "key": "c", "type": "email",
+                                                          "to": "c@example.com"})[0], 403)
+        self.assertEqual(self.make_token("editor")("PATCH", f"/contact-methods/{mail['id']}", {})[0], 403)
+
+        listed = bob("GET", "/contact-methods")[1]["items"]
+        self.assertEqual([c["key"] for c in listed], ["mail", "hook"])
+        page = self.admin("GET", "/contact-methods?user=bob&limit=1")[1]
+        rest = self.admin("GET", f"/contact-methods?user=bob&limit=1&cursor={page['next_cursor']}")[1]
+        self.assertEqual([page["items"][0]["key"], rest["items"][0]["key"], rest["next_cursor"]],
+                         ["mail", "hook", None])
+        status, changed, headers = bob("PATCH", f"/contact-methods/{mail['id']}",
+                                       {"to": "bob@example.org"})
+        self.assertEqual((status, changed["to"], changed["id"]), (200, "bob@example.org", mail["id"]))
+        self.assertEqual(headers["ETag"], f"\"{changed['rev']}\"")
+        self.assertEqual(bob("PATCH", f"/contact-methods/{mail['id']}", {"to": "y@example.org"},
+                             If_Match=f"\"{mail['rev']}\"")[0], 412)
+        status, changed, _ = bob("PATCH", f"/notification-rules/{rule['id']}", {"delay": "10m"})
+        self.assertEqual((status, changed["delay"], changed["id"]), (200, "10m", rule["id"]))
+        self.assertEqual(bob("DELETE", f"/contact-methods/{mail['id']}")[0], 409)
+        # The ids are those of the store.
+        self.world.collector.kill()
+        self.world.start_collector()
+        self.world.wait_ready()
+        self.assertEqual(bob("GET", f"/notification-rules/{rule['id']}")[1]["delay"], "10m")
+        self.assertEqual(bob("DELETE", f"/notification-rules/{rule['id']}")[0], 204)
+        self.assertEqual(bob("DELETE", f"/contact-methods/{mail['id']}")[0], 204)
+        self.assertEqual([c["key"] for c in bob("GET", "/contact-methods")[1]["items"]], ["hook"])
+        for n in range(19):
+            self.assertEqual(bob("POST", "/contact-methods", {"key": f"m{n}", "type": "email",
+                                                              "to": "b@example.com"})[0], 201)
+        self.assertEqual(bob("POST", "/contact-methods", {"key": "m19", "type": "email",
+                                                          "to": "b@example.com"})[0], 422)
+        self.world.wait_live(2)
+
+    def test_a_component_has_an_address_of_its_own(self):
+        self.admin("POST", "/monitors", monitor("part"))
+        self.admin("POST", "/status-pages", {"slug": "parts", "groups": [
+            {"name": "Site", "components": [{"monitor": "part"}]}]})
+        path = "/status-pages/parts/components"
+        status, made, headers = self.admin("POST", path, {"name": "Help Desk", "group": "People"})
+        self.assertEqual((status, made["key"], made["status"]), (201, "help-desk", None), made)
+        self.assertEqual(self.admin("GET", headers["Location"].removeprefix("/api/v1"))[1], made)
+        self.assertEqual(self.admin("POST", path, {"monitor": "part"})[0], 409)
+        self.assertEqual(self.admin("POST", path, {"monitor": "none"})[1]["errors"][0]["path"], "monitor")
+        listed = self.admin("GET", path)[1]["items"]
+        self.assertEqual([(c["group"], c["key"], c["status"]) for c in listed],
+                         [("Site", "part", "new"), ("People", "help-desk", None)])
+        status, moved, _ = self.admin("PATCH", f"{path}/help-desk", {"group": "Site", "description": "9 to 5"})
+        self.assertEqual((status, moved["group"], moved["description"]), (200, "Site", "9 to 5"), moved)
+        self.assertEqual(self.admin("PATCH", f"{path}/help-desk", {"name": "Other"})[0], 422)
+        groups = self.admin("GET", "/status-pages/parts")[1]["groups"]
+        self.assertEqual([g["name"] for g in groups], ["Site"])
+        self.assertEqual(self.admin("DELETE", f"{path}/help-desk")[0], 204)
+        self.assertEqual(self.admin("DELETE", f"{path}/help-desk")[0], 404)
+
+    def test_lists_answer_what_is_asked_for(self):
+        self.admin("POST", "/services", {"key": "tills", "name": "Shop tills"})
+        region = self.admin("GET", "/regions")[1]["items"][0]["key"]
+        for key, more in (("f-one", {"tags": {"team": "pay", "env": "live"}, "service": "tills"}),
+                          ("f-two", {"tags": {"team": "pay"}, "name": "Ünlike", "regions": [region]}),
+                          ("f-three", {"paused": True})):
+            self.assertEqual(self.admin("POST", "/monitors", monitor(key, **more))[0], 201)
+
+        def keys(query: str, collection: str = "monitors"):
+            status, answer, _ = self.admin("GET", f"/{collection}?{query}")
+            self.assertEqual(status, 200, answer)
+            return [m["key"] for m in answer["items"]]
+
+        self.assertEqual(keys("tag=team:pay"), ["f-one", "f-two"])
+        self.assertEqual(keys("tag=team&tag=env:live"), ["f-one"])
+        self.assertEqual(keys("tag=team:pa"), [])
+        self.assertEqual(keys("service=tills"), ["f-one"])
+        self.assertEqual(keys("status=paused&type=http"), ["f-three"])
+        self.assertEqual(keys("q=F-T"), ["f-three", "f-two"])
+        self.assertEqual(keys("q=nlik"), ["f-two"])
+        self.assertIn("f-two", keys(f"region={region}&q=f-"))
+        self.assertEqual(keys("q=till", "services"), ["tills"])
+        page = self.admin("GET", "/monitors?q=f-&limit=2")[1]
+        rest = self.admin("GET", f"/monitors?q=f-&limit=2&cursor={page['next_cursor']}")[1]
+        self.assertEqual(([m["key"] for m in rest["items"]], rest["next_cursor"]), (["f-two"], None))
+        for bad in ("status=bad", "q=", "type=icmp", "tag=", "region=A&region=B", "role=admin",
+                    "&".join(["tag=t"] * 11)):
+            self.assertEqual(self.admin("GET", f"/monitors?{bad}")[0], 400, bad)
+        self.assertEqual(self.admin("GET", "/monitors/web/results?to=2001-01-01T00:00:00Z")[1]["items"], [])
+        self.assertEqual(self.admin("GET", "/monitors/web/results?from=yesterday")[0], 400)
+
+    def test_an_agent_is_enrolled_through_the_api(self):
+        region = self.admin("GET", "/agents")[1]["items"][0]["region"]
+        status, made, _ = self.admin("POST", "/enrolments", {"region": region, "name": "rack 4",
+                                                             "valid": "1h"})
+        self.assertEqual(status, 201, made)
+        self.assertEqual((made["name"], made["used_at"]), ("rack 4", None))
+        self.assertEqual(self.admin("POST", "/enrolments", {"region": "mars"})[1]["errors"][0]["path"],
+                         "region")
+        self.assertEqual(self.admin("POST", "/enrolments", {"region": region, "valid": "8d"})[0], 422)
+        listed = {e["id"]: e for e in self.admin("GET", "/enrolments")[1]["items"]}
+        self.assertNotIn("bundle", listed[made["id"]])
+        work = self.world.dir / "by-api"
+        work.mkdir()
+        bundle, config = work / "bundle", work / "agent.yaml"
+        bundle.write_text(made["bundle"])
+        bundle.chmod(0o600)
+        config.write_text(f"listen: 127.0.0.1:0\nstate_dir: {work}/state\n")
+        run([str(self.world.binary("tocsin-agent")), "enroll", str(bundle), "--config", str(config)])
+        program = Program("by-api", [str(self.world.binary("tocsin-agent")), "run", "--config",
+                                     str(config)], work / "log").start()
+        self.addCleanup(program.kill)
+        used = until("the enrolment is used", lambda: [
+            e for e in self.admin("GET", "/enrolments")[1]["items"]
+            if e["id"] == made["id"] and e["used_at"]], 20)[0]
+        until("its agent is live", lambda: self.admin(
+            "GET", f"/agents/{used['agent']}")[1]["state"] == "live", 20)
+        program.stop()
+        actions = [(a["action"], a["key"]) for a in self.admin("GET", "/audit")[1]["items"]]
+        self.assertIn(("create", made["id"]), actions)
+        until("its agent is gone", lambda: self.admin(
+            "GET", f"/agents/{used['agent']}")[1]["state"] == "gone", 20)
+        live = self.admin("GET", f"/agents?region={region}&state=live")[1]["items"]
+        self.assertEqual([a["health"] for a in live], ["healthy"])
+        self.assertNotIn(used["agent"], [a["id"] for a in live])
+        self.assertEqual(live[0]["assignment"]["epoch"], live[0]["assignment"]["applied"])
+        self.assertGreater(live[0]["spool"]["bytes_max"], 0)
+        self.assertEqual(self.admin("GET", "/agents?state=dead")[0], 400)
+        self.assertEqual(self.admin("POST", f"/agents/{used['agent']}/revoke")[0], 204)
 
     def follow(self, **headers):
         """curl -N on /events, as a running process."""

@@ -55,8 +55,12 @@ class AdminTest : public ::testing::Test {
     incident.number = 42;
     view->open_incidents.push_back(incident);
     commands = std::make_unique<AdminCommands>(
-        AdminCommands::Ports{engine, loop, [this] { return view; }, kServerKey,
-                             "tcp://0.0.0.0:7401", "mon1", passwords, nullptr});
+        AdminCommands::Ports{engine,
+                             loop,
+                             [this] { return view; },
+                             {kServerKey, "tcp://0.0.0.0:7401", "mon1"},
+                             passwords,
+                             nullptr});
     auto opened = AdminServer::open(
         loop, path(),
         [this](const Node& request, const std::string& who, AdminServer::Answer answer) {
