@@ -49,6 +49,14 @@ bool Router::matches(const Route& route, const std::vector<std::string_view>& pa
   return true;
 }
 
+std::vector<std::string> Router::routes() const {
+  std::vector<std::string> out;
+  for (const Route& route : routes_) {
+    out.push_back(std::string{codec::to_string(route.method)} + " " + route.pattern);
+  }
+  return out;
+}
+
 std::string_view Router::pattern_of(std::string_view path) const {
   if (!path.starts_with('/')) return {};
   const std::vector<std::string_view> segments = split(path.substr(1), '/');

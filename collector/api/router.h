@@ -31,6 +31,9 @@ class Router {
   /// Calls the handle, or answers 404, 405 with Allow, or OPTIONS by itself.
   void route(const codec::HttpRequest& request, io::HttpResponder responder) const;
 
+  /// "GET /healthz" and so on, in the order they were added.
+  std::vector<std::string> routes() const;
+
   /// The pattern that takes this path, for metrics: bounded in number, unlike paths. Empty: none.
   std::string_view pattern_of(std::string_view path) const;
 

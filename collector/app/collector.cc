@@ -3,6 +3,7 @@
 #include "collector/api/ack_links.h"
 #include "collector/api/api.h"
 #include "collector/api/engine_metrics.h"
+#include "collector/api/openapi.h"
 #include "collector/api/public_api.h"
 #include "collector/api/router.h"
 #include "collector/app/admin_commands.h"
@@ -171,6 +172,8 @@ Collector::~Collector() = default;
 
 void Collector::reload() { impl_->reload(); }
 
+std::vector<std::string> Collector::routes() const { return impl_->router.routes(); }
+
 void Collector::drain(std::function<void()> done) { impl_->drain(std::move(done)); }
 
 Started<void> Collector::Impl::open_heart() {
@@ -302,6 +305,7 @@ Started<void> Collector::Impl::open_http() {
   io::publish_build_info(metrics);
   pages = std::make_unique<status::StatusPages>(loop.clock(), views, config.public_url);
   add_public_routes(router, {views, *pages, [this] { return metrics_text(); }});
+  add_openapi_route(router);
   passwords = std::make_unique<io::PasswordPool>(loop);
   api = std::make_unique<Api>(Api::Ports{
       loop, views, heart->engine(), *queries, [this] { return io::mint_uuid(loop.now().wall); },

@@ -46,6 +46,9 @@ class Collector {
   /// Reads the monitors file again. A file with errors changes nothing; each error is logged.
   void reload();
 
+  /// What it answers over HTTP: "GET /healthz" and so on.
+  std::vector<std::string> routes() const;
+
   /// Ends gracefully, then calls `done` on the loop. At most once.
   void drain(std::function<void()> done);
 

@@ -2,7 +2,9 @@
 
 #include "collector/app/collector.h"
 
+#include "collector/api/openapi.h"
 #include "collector/app/admin_socket.h"
+#include "common/codec/json.h"
 #include "common/io/log.h"
 #include "common/io/yaml.h"
 
@@ -10,6 +12,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <set>
 #include <thread>
 
 namespace tocsin::collector {
@@ -81,6 +84,27 @@ TEST_F(CollectorTest, StartsDrainsAndStartsAgain) {
     drain(*std::move(started));
     EXPECT_FALSE(fs::exists(config.admin_socket_path()));
   }
+}
+
+TEST_F(CollectorTest, TheContractNamesEveryRouteAndNoOther) {
+  const auto contract = codec::parse_json(openapi_json());
+  ASSERT_TRUE(contract) << contract.error().text;
+  std::set<std::string> written;
+  for (const auto& [path, item] : contract->find("paths")->entries) {
+    for (const auto& [method, operation] : item.entries) {
+      if (method == "parameters") continue;
+      std::string name = method;
+      for (char& c : name) c = static_cast<char>(c - 'a' + 'A');
+      written.insert(name + " " + path);
+    }
+  }
+  ASSERT_TRUE(initialise(config));
+  auto started = start();
+  ASSERT_TRUE(started) << started.error().lines[0];
+  const std::vector<std::string> served = (*started)->routes();
+  EXPECT_EQ(std::set<std::string>(served.begin(), served.end()), written);
+  EXPECT_EQ(served.size(), written.size()) << "a route was added twice";
+  drain(*std::move(started));
 }
 
 TEST_F(CollectorTest, OnlyOneHasTheStateDirectory) {
