@@ -64,7 +64,19 @@ void publish_http_stats(io::Metrics& m, const io::HttpServerStats& s) {
         s.timed_out);
   total(m, "tocsin_http_accept_pauses_total", "Times accepting paused: at the bound",
         s.accept_pauses);
+  total(m, "tocsin_http_turned_away_total",
+        "HTTP connections closed at once: their address had its share already", s.turned_away);
+  total(m, "tocsin_http_tls_failed_total", "TLS handshakes that came to nothing", s.tls_failed);
   level(m, "tocsin_http_unsent_bytes", "Answers that wait for slow readers", s.unsent_bytes);
+  level(m, "tocsin_http_arriving_bytes", "Bodies of requests that are arriving", s.body_bytes);
+  level(m, "tocsin_http_streams", "Streams of events open", s.streams);
+  level(m, "tocsin_http_streams_buffered_bytes", "Events that wait for slow readers",
+        s.stream_bytes);
+  total(m, "tocsin_http_streams_cut_total",
+        "Streams closed at a bound, or because of a slow reader", s.streams_cut);
+  total(m, "tocsin_http_deferred_total", "Times a connection waited for a later turn", s.deferred);
+  level(m, "tocsin_http_turn_cost_max", "The dearest turn, in bytes read (a request counts 4 KiB)",
+        s.turn_cost_max);
 }
 
 }  // namespace tocsin::collector

@@ -319,11 +319,22 @@ Started<void> Collector::Impl::open_http() {
   ack_links->add_routes(router);
   io::HttpServerOptions options;
   options.listen = config.listen.str();
+  options.connections_max = static_cast<std::size_t>(config.http.connections_max);
+  options.connections_per_address = static_cast<std::size_t>(config.http.connections_per_address);
+  options.streams_max = static_cast<std::size_t>(config.http.streams_max);
+  options.trusted_proxies = config.http.trusted_proxies;
+  if (!config.http.certificate.empty()) {
+    options.tls = io::HttpTlsFiles{config.http.certificate, config.http.key};
+  }
   auto opened = io::HttpServer::open(
       loop, options, [this](const codec::HttpRequest& request, io::HttpResponder responder) {
         router.route(request, std::move(responder));
       });
-  if (!opened) return tl::unexpected(start_error_at(config, "listen", opened.error()));
+  if (!opened) {
+    // A taken address is about where we listen; what else can fail is about the certificate.
+    const bool address = opened.error().code == Errc::kExists || !options.tls;
+    return tl::unexpected(start_error_at(config, address ? "listen" : "http", opened.error()));
+  }
   http = *std::move(opened);
   return {};
 }
@@ -400,6 +411,7 @@ std::string Collector::Impl::ack_url(const OutboxRow& row) const {
 std::string Collector::Impl::metrics_text() {
   publish_engine_stats(metrics, views.stats());
   publish_http_stats(metrics, http->stats());
+  publish_loop_stats(metrics, loop.stats(), loop.take_stall_max());
   publish_ingest_stats(metrics, ingest->stats());
   publish_thread_stats(metrics, heart->engine().stats());
   publish_outbox_stats(metrics, runner->stats());
@@ -409,7 +421,16 @@ std::string Collector::Impl::metrics_text() {
 }
 
 void Collector::Impl::reload() {
-  if (config.monitors_file.empty() || drain_until) return;
+  if (drain_until) return;
+  if (!config.http.certificate.empty()) {
+    if (const auto read = http->reload_tls()) {
+      log::info("the certificate was read", {{"file", config.http.certificate}});
+    } else {
+      log::error("the certificate has an error, so the old one stays",
+                 {{"error", read.error().text}});
+    }
+  }
+  if (config.monitors_file.empty()) return;
   auto file = read_monitors_file(config.monitors_file, loop.now().wall);
   if (!file) {
     for (const std::string& line : file.error()) {

@@ -15,6 +15,8 @@
 namespace tocsin::collector {
 namespace {
 
+constexpr std::size_t kTrustedProxiesMax = 64;
+
 /// Keys that one environment variable each can set.
 struct Override {
   const char* variable;
@@ -172,6 +174,48 @@ void read_smtp(codec::MapReader& top, CollectorConfig& config, std::vector<Field
   config.smtp = std::move(out);
 }
 
+void read_tls(codec::MapReader& http, HttpConfig& out, std::vector<FieldError>& errors) {
+  const codec::Node* node = http.child("tls");
+  if (node == nullptr) return;
+  codec::MapReader reader(*node, http.path_of("tls"), errors);
+  if (node->kind != codec::Node::Kind::kMap) return;
+  reader.text("certificate", out.certificate);
+  reader.text("key", out.key);
+  for (const char* field : {"certificate", "key"}) {
+    const std::string& path = std::string_view{field} == "key" ? out.key : out.certificate;
+    if (path.empty()) reader.error(field, "expected the path of a PEM file");
+  }
+  reader.finish();
+}
+
+void read_http(codec::MapReader& top, CollectorConfig& config, std::vector<FieldError>& errors) {
+  const codec::Node* node = top.child("http");
+  if (node == nullptr) return;
+  codec::MapReader reader(*node, "http", errors);
+  if (node->kind != codec::Node::Kind::kMap) return;
+  HttpConfig& out = config.http;
+  read_tls(reader, out, errors);
+  reader.integer("connections_max", 16, 100'000, out.connections_max);
+  reader.integer("connections_per_address", 1, 100'000, out.connections_per_address);
+  reader.integer("streams_max", 0, 100'000, out.streams_max);
+  if (out.streams_max > out.connections_max) {
+    reader.error("streams_max", "expected no more than connections_max: a stream is a connection");
+  }
+  std::vector<std::string> proxies;
+  reader.texts("trusted_proxies", proxies);
+  if (proxies.size() > kTrustedProxiesMax) {
+    reader.error("trusted_proxies", fmt::format("expected at most {}", kTrustedProxiesMax));
+  }
+  for (const std::string& text : proxies) {
+    if (const auto block = IpBlock::parse(text)) {
+      out.trusted_proxies.push_back(*block);
+    } else {
+      reader.error("trusted_proxies", block.error().text);
+    }
+  }
+  reader.finish();
+}
+
 /// `log: info`, or a map with level and format.
 void read_log(codec::MapReader& top, CollectorConfig& config, std::vector<FieldError>& errors) {
   const codec::Node* node = top.child("log");
@@ -272,6 +316,7 @@ tl::expected<CollectorConfig, std::vector<std::string>> read_collector_config(
                     "at most {} bytes",
                     kPublicUrlBytesMax));
   }
+  read_http(top, config, errors);
   read_egress(top, config, errors);
   read_smtp(top, config, errors);
   read_log(top, config, errors);
@@ -304,8 +349,9 @@ tl::expected<CollectorConfig, std::vector<std::string>> read_collector_config(
 
   const std::filesystem::path base = std::filesystem::path(file).parent_path();
   std::string none;
-  for (std::string* path : {&config.state_dir, &config.secrets_dir, &config.monitors_file,
-                            config.smtp ? &config.smtp->ca_file : &none}) {
+  for (std::string* path :
+       {&config.state_dir, &config.secrets_dir, &config.monitors_file, &config.http.certificate,
+        &config.http.key, config.smtp ? &config.smtp->ca_file : &none}) {
     if (!path->empty() && std::filesystem::path(*path).is_relative() && !base.empty()) {
       *path = (base / *path).lexically_normal().string();
     }

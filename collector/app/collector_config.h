@@ -7,6 +7,7 @@
 
 #include "collector/core/catalog.h"
 #include "common/base/expected.h"
+#include "common/base/ip_address.h"
 #include "common/codec/node.h"
 #include "common/io/smtp_client.h"
 #include "common/model/egress.h"
@@ -52,9 +53,22 @@ struct SmtpConfig {
   friend bool operator==(const SmtpConfig&, const SmtpConfig&) = default;
 };
 
+/// What the HTTP server may be told beside where it listens.
+struct HttpConfig {
+  std::string certificate;  ///< PEM, with its chain. Empty: plain HTTP.
+  std::string key;          ///< PEM.
+  int connections_max = 1024;
+  int connections_per_address = 256;
+  int streams_max = 512;
+  std::vector<IpBlock> trusted_proxies;
+
+  friend bool operator==(const HttpConfig&, const HttpConfig&) = default;
+};
+
 struct CollectorConfig {
   ListenAddress listen{"127.0.0.1", 7400};  ///< API, status pages, metrics.
-  std::string agents = "tcp://*:7401";      ///< ZeroMQ endpoint; `*` also as port (tests).
+  HttpConfig http;
+  std::string agents = "tcp://*:7401";  ///< ZeroMQ endpoint; `*` also as port (tests).
   std::string state_dir = "/var/lib/tocsin-collector";
   StoreType store = StoreType::kSqlite;
   std::string secrets_dir = "/etc/tocsin/secrets";

@@ -85,6 +85,14 @@ void publish_store_alarm_stats(io::Metrics& m, const StoreAlarmStats& s) {
   total(m, kName, kHelp, s.given_up, {{"outcome", "dead"}});
 }
 
+void publish_loop_stats(io::Metrics& m, const io::LoopStats& s, Duration stall) {
+  total(m, "tocsin_net_turns_total", "Turns of the loop that did something", s.turns);
+  m.counter("tocsin_net_busy_seconds_total", "Time spent in those turns", {})
+      .raise_to(seconds(static_cast<std::uint64_t>(s.busy_sum.count())));
+  level(m, "tocsin_net_stall_max_seconds", "Longest of those turns since the last look",
+        seconds(static_cast<std::uint64_t>(stall.count())));
+}
+
 void publish_agents(io::Metrics& m, const EngineView& view) {
   std::size_t live = 0;
   for (const AgentView& agent : view.agents) {

@@ -14,6 +14,7 @@
 #include "common/io/log.h"
 #include "common/io/sd_notify.h"
 #include "common/io/signals.h"
+#include "common/io/tls_context.h"
 #include "common/io/yaml.h"
 
 #include <fmt/format.h>
@@ -81,6 +82,13 @@ Exit serve(const CollectorConfig& config) {
 }
 
 Exit check_config(const CollectorConfig& config) {
+  if (!config.http.certificate.empty()) {
+    const auto tls = io::TlsContext::server(config.http.certificate, config.http.key);
+    if (!tls) {
+      return complain(Exit::kConfig,
+                      {fmt::format("{}: http: {}", config.where("http"), tls.error().text)});
+    }
+  }
   if (config.monitors_file.empty()) {
     fmt::print("{} is good; it names no monitors_file\n", config.file);
     return Exit::kOk;

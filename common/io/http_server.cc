@@ -4,6 +4,7 @@
 #include "common/base/digest.h"
 #include "common/base/ip_address.h"
 #include "common/io/fd.h"
+#include "common/io/forwarded.h"
 #include "common/io/http_head.h"
 #include "common/io/log.h"
 #include "common/io/tcp_listener.h"
@@ -238,9 +239,10 @@ class HttpServer::Connection {
   codec::HttpRequestParser parser_;
   std::string peer_;
   std::string client_;
-  std::string in_;    ///< Read and not parsed yet; at most kReadBytes.
-  std::string out_;   ///< Head, and small bodies.
-  std::string body_;  ///< A large body, not copied.
+  std::optional<IpAddress> proxy_;  ///< One of ours: its requests are others'.
+  std::string in_;                  ///< Read and not parsed yet; at most kReadBytes.
+  std::string out_;                 ///< Head, and small bodies.
+  std::string body_;                ///< A large body, not copied.
   std::size_t sent_ = 0;
   std::size_t counted_ = 0;       ///< Our share of stats.unsent_bytes.
   std::size_t body_counted_ = 0;  ///< Our share of stats.body_bytes.
@@ -281,6 +283,7 @@ HttpServer::Connection::Connection(Impl& server, std::uint64_t id, Fd fd, const 
       peer_(peer.str()),
       client_(client_key(peer)),
       secure_(tls_ == nullptr) {
+  if (is_trusted(server.options.trusted_proxies, peer)) proxy_ = peer;
   watch_ =
       server_.loop.watch(fd_.get(), Interest::kRead, [this](Interest ready) { on_ready(ready); });
   wait(Wait::kHeader);  // A connection that never asks is not worth an idle deadline.
@@ -552,7 +555,8 @@ void HttpServer::Connection::handle_request() {
   unqueue();
   wait_ = Wait::kNone;  // The next request has deadlines of its own.
   codec::HttpRequest request = parser_.take();
-  request.peer = peer_;
+  request.peer =
+      proxy_ ? client_of(request, *proxy_, server_.options.trusted_proxies).str() : peer_;
   keep_ = request.keep_alive;
   method_ = request.method;
   minor_version_ = request.minor_version;
@@ -990,7 +994,7 @@ void HttpServer::Impl::on_acceptable() {
 void HttpServer::Impl::take(Fd fd, const IpAddress& peer) {
   ++stats.accepted;
   std::size_t& held = per_client[client_key(peer)];
-  if (held >= options.connections_per_address) {
+  if (held >= options.connections_per_address && !is_trusted(options.trusted_proxies, peer)) {
     ++stats.turned_away;
     // Best effort: what it has sent already may turn this into a reset.
     if (!tls) {

@@ -29,6 +29,7 @@
 //      goes on in the next turn, in the order in which it came.
 
 #include "common/base/expected.h"
+#include "common/base/ip_address.h"
 #include "common/base/time.h"
 #include "common/codec/http_request.h"
 #include "common/io/event_loop.h"
@@ -171,8 +172,11 @@ struct HttpServerOptions {
   codec::HttpRequestLimits limits{};
   /// Lowered to what RLIMIT_NOFILE leaves beside kReservedDescriptors.
   std::size_t connections_max = 1024;
-  /// One IPv4 address or one IPv6 /64. A proxy in front is one address.
+  /// One IPv4 address or one IPv6 /64. Not for trusted_proxies.
   std::size_t connections_per_address = 256;
+  /// What these say of whom they ask for is believed: HttpRequest::peer is their client (see
+  /// client_of).
+  std::vector<IpBlock> trusted_proxies{};
   Duration header_deadline = std::chrono::seconds{10};
   Duration body_deadline = std::chrono::seconds{30};
   Duration answer_deadline = std::chrono::seconds{30};

@@ -114,9 +114,9 @@ class Program:
         return "\n".join(self.text().splitlines()[-lines:])
 
 
-def run(command: list[str], deadline_s: float = 60, **env) -> str:
+def run(command: list[str], deadline_s: float = 60, cwd: Path | None = None, **env) -> str:
     """A command that must succeed; its standard output."""
-    done = subprocess.run(command, capture_output=True, text=True, timeout=deadline_s,
+    done = subprocess.run(command, capture_output=True, text=True, timeout=deadline_s, cwd=cwd,
                           stdin=subprocess.DEVNULL, env=os.environ | env)
     if done.returncode:
         raise AssertionError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}"

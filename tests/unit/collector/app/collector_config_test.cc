@@ -36,6 +36,40 @@ TEST(CollectorConfig, AnEmptyFileGivesTheDefaults) {
   EXPECT_EQ(config->store, StoreType::kSqlite);
 }
 
+TEST(CollectorConfig, ReadsWhatTheHttpServerIsTold) {
+  const auto config = read(R"(
+http:
+  tls: {certificate: tls/chain.pem, key: /run/key.pem}
+  connections_max: 2000
+  connections_per_address: 10
+  streams_max: 20
+  trusted_proxies: [127.0.0.1, "2001:db8::/32"]
+)");
+  ASSERT_TRUE(config) << config.error().front();
+  EXPECT_EQ(config->http, (HttpConfig{.certificate = "/etc/tls/chain.pem",
+                                      .key = "/run/key.pem",
+                                      .connections_max = 2000,
+                                      .connections_per_address = 10,
+                                      .streams_max = 20,
+                                      .trusted_proxies = {*IpBlock::parse("127.0.0.1"),
+                                                          *IpBlock::parse("2001:db8::/32")}}));
+  EXPECT_EQ(read("")->http, HttpConfig{});
+}
+
+TEST(CollectorConfig, SaysWhatIsWrongWithTheHttpServer) {
+  EXPECT_EQ(only_error(read("http: {tls: {certificate: a.pem}}")),
+            "/etc/c.yaml:1:13: http.tls.key: expected the path of a PEM file");
+  EXPECT_EQ(
+      only_error(read("http: {streams_max: 100, connections_max: 99}")),
+      "/etc/c.yaml:1:21: http.streams_max: expected no more than connections_max: a stream is "
+      "a connection");
+  EXPECT_NE(only_error(read("http: {trusted_proxies: [10.0.0.1/8]}")).find("trusted_proxies"),
+            std::string::npos);
+  EXPECT_NE(only_error(read("http: {connections_max: 1}")).find("connections_max"),
+            std::string::npos);
+  EXPECT_NE(only_error(read("http: {stream_max: 1}")).find("streams_max"), std::string::npos);
+}
+
 TEST(CollectorConfig, ReadsTheMailServer) {
   const auto config = read(R"(
 smtp:
