@@ -75,8 +75,8 @@ void publish_http_stats(io::Metrics& m, const io::HttpServerStats& s) {
   total(m, "tocsin_http_streams_cut_total",
         "Streams closed at a bound, or because of a slow reader", s.streams_cut);
   total(m, "tocsin_http_deferred_total", "Times a connection waited for a later turn", s.deferred);
-  level(m, "tocsin_http_turn_cost_max", "The dearest turn, in bytes read (a request counts 4 KiB)",
-        s.turn_cost_max);
+  level(m, "tocsin_http_turn_cost_max_bytes",
+        "The dearest turn, in bytes read (a request counts 4 KiB)", s.turn_cost_max);
 }
 
 }  // namespace tocsin::collector

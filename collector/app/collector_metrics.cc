@@ -57,7 +57,7 @@ void publish_thread_stats(io::Metrics& m, const EngineThreadStats& s) {
   total(m, "tocsin_store_commits_failed_total", "Groups given up", s.commits_failed);
   m.counter("tocsin_store_commit_seconds_total", "Time spent committing", {})
       .raise_to(seconds(s.commit_us));
-  level(m, "tocsin_store_commit_seconds_max", "Longest commit", seconds(s.commit_us_max));
+  level(m, "tocsin_store_commit_max_seconds", "Longest commit", seconds(s.commit_us_max));
 }
 
 void publish_outbox_stats(io::Metrics& m, const OutboxStats& s) {
@@ -73,7 +73,7 @@ void publish_outbox_stats(io::Metrics& m, const OutboxStats& s) {
   level(m, "tocsin_outbox_in_flight", "Messages under way", static_cast<double>(s.in_flight));
   level(m, "tocsin_notify_lag_seconds", "From decision to acceptance, last message",
         seconds(s.lag_us_last));
-  level(m, "tocsin_notify_lag_seconds_max", "From decision to acceptance, longest",
+  level(m, "tocsin_notify_lag_max_seconds", "From decision to acceptance, longest",
         seconds(s.lag_us_max));
 }
 
