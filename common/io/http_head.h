@@ -1,7 +1,7 @@
 #pragma once
 // Question answered here: with which bytes does an answer of our server begin?
 //
-// Pure; for http_server.cc alone.
+// Pure; for the sources of HttpServer alone.
 
 #include "common/base/time.h"
 #include "common/io/http_server.h"
