@@ -1,0 +1,395 @@
+#include "collector/ports/catalog_fields.h"
+#include "collector/ports/catalog_node.h"
+#include "common/assert/parser.h"
+#include "common/base/strings.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <map>
+#include <string_view>
+
+namespace tocsin::collector {
+
+using codec::MapReader;
+using codec::Node;
+using Errors = std::vector<FieldError>;
+
+namespace {
+
+constexpr std::array<std::string_view, 3> kTypes{"http", "tcp", "dns"};
+/// Words of the language whose checks come with later versions.
+constexpr std::array<std::string_view, 8> kLaterTypes{"icmp",      "tls", "smtp",      "grpc",
+                                                      "websocket", "udp", "heartbeat", "composite"};
+
+void read_headers(MapReader& reader, std::vector<Header>& out, Errors& errors) {
+  const Node* node = reader.child("headers");
+  if (node == nullptr) return;
+  if (node->kind == Node::Kind::kMap) {
+    for (const auto& [name, value] : node->entries) {
+      if (value.kind != Node::Kind::kString && value.kind != Node::Kind::kNumber) {
+        errors.push_back({fmt::format("{}.{}", reader.path_of("headers"), printable(name, 64)),
+                          fmt::format("{}expected text", describe(value.mark))});
+        continue;
+      }
+      out.push_back({name, value.text});
+    }
+    return;
+  }
+  if (node->kind != Node::Kind::kList) {
+    return reader.error("headers",
+                        "expected a map of names and values, or a list of 'Name: value'");
+  }
+  each(reader, "headers", [&](const Node& item, const std::string& path) {
+    const std::size_t colon = item.text.find(':');
+    if (item.kind != Node::Kind::kString || colon == std::string::npos) {
+      errors.push_back({path, fmt::format("{}expected 'Name: value'", describe(item.mark))});
+      return;
+    }
+    out.push_back({item.text.substr(0, colon),
+                   std::string{trim(std::string_view{item.text}.substr(colon + 1))}});
+  });
+}
+
+Target read_http(MapReader& reader, Errors& errors) {
+  HttpTarget http;
+  reader.text("url", http.url);
+  reader.text("method", http.method);
+  read_headers(reader, http.headers, errors);
+  reader.text("body", http.body);
+  reader.integer("redirects", 0, 10, http.redirects_max);
+  reader.boolean("verify", http.verify);
+  reader.text("ca", http.ca_pem);
+  return http;
+}
+
+/// "tcp://HOST:PORT", IPv6 addresses in brackets.
+bool split_tcp_url(std::string_view url, TcpTarget& out) {
+  constexpr std::string_view kScheme = "tcp://";
+  if (!url.starts_with(kScheme)) return false;
+  url.remove_prefix(kScheme.size());
+  const std::size_t colon = url.rfind(':');
+  if (colon == std::string_view::npos || colon == 0) return false;
+  std::string_view host = url.substr(0, colon);
+  const std::string_view port = url.substr(colon + 1);
+  if (host.front() == '[') {
+    if (host.back() != ']' || host.size() < 3) return false;
+    host = host.substr(1, host.size() - 2);
+  } else if (host.find_first_of(":/@[]") != std::string_view::npos) {
+    return false;
+  }
+  const auto [end, ec] = std::from_chars(port.data(), port.data() + port.size(), out.port);
+  if (ec != std::errc{} || end != port.data() + port.size() || out.port == 0) return false;
+  out.host = host;
+  return true;
+}
+
+Target read_tcp(MapReader& reader) {
+  TcpTarget tcp;
+  std::string url;
+  reader.text("url", url);
+  if (!url.empty()) {
+    if (!split_tcp_url(url, tcp)) reader.error("url", "expected tcp://HOST:PORT");
+    if (reader.has("host") || reader.has("port")) {
+      reader.error("url", "expected either url or host and port, not both");
+    }
+  }
+  reader.text("host", tcp.host);
+  int port = tcp.port;
+  reader.integer("port", 1, 65535, port);
+  tcp.port = static_cast<std::uint16_t>(port);
+  reader.text("send", tcp.send);
+  reader.text("expect", tcp.expect);
+  return tcp;
+}
+
+Target read_dns(MapReader& reader, const std::string& name) {
+  DnsTarget dns;
+  dns.name = name;
+  reader.text("host", dns.name);
+  std::string record = to_string(dns.type);
+  reader.text("record", record);
+  if (const auto type = parse_dns_type(record)) {
+    dns.type = *type;
+  } else {
+    reader.error("record", type.error().text);
+  }
+  reader.text("resolver", dns.resolver);
+  reader.boolean("tcp", dns.tcp);
+  return dns;
+}
+
+/// True when the target could be read; keys of other types stay unasked and become errors.
+bool read_target(MapReader& reader, const std::string& name, Target& out, Errors& errors) {
+  std::string type;
+  reader.text("type", type);
+  if (type == "http") {
+    out = read_http(reader, errors);
+  } else if (type == "tcp") {
+    out = read_tcp(reader);
+  } else if (type == "dns") {
+    out = read_dns(reader, name);
+  } else {
+    if (type.empty()) {
+      if (!reader.has("type")) reader.error("type", "expected a type: http, tcp or dns");
+    } else if (std::find(kLaterTypes.begin(), kLaterTypes.end(), type) != kLaterTypes.end()) {
+      reader.error("type", fmt::format("{} monitors are not in this version: expected http, tcp "
+                                       "or dns",
+                                       type));
+    } else {
+      reader.error("type", one_of(type, {kTypes.begin(), kTypes.end()}));
+    }
+    // One mistake, one error: which of these belong cannot be known.
+    for (const char* key : {"url", "method", "headers", "body", "redirects", "verify", "ca", "host",
+                            "port", "send", "expect", "record", "resolver", "tcp"}) {
+      reader.has(key);
+    }
+    return false;
+  }
+  return true;
+}
+
+void read_quorum(MapReader& reader, QuorumRule& out) {
+  const Node* node = reader.child("quorum");
+  if (node == nullptr) return;
+  if (node->kind == Node::Kind::kNumber) {
+    out.kind = QuorumKind::kNumber;
+    reader.integer("quorum", 1, 1000, out.number);
+  } else if (node->text == "majority") {
+    out = {QuorumKind::kMajority, 0};
+  } else if (node->text == "any") {
+    out = {QuorumKind::kAny, 0};
+  } else if (node->text == "all") {
+    out = {QuorumKind::kAll, 0};
+  } else {
+    reader.error("quorum", "expected majority, any, all, or a number of regions");
+  }
+}
+
+void read_page_on(MapReader& reader, bool& page_on_degraded) {
+  if (!reader.has("page_on")) return;
+  std::vector<std::string> words;
+  reader.texts("page_on", words);
+  const bool down = std::find(words.begin(), words.end(), "down") != words.end();
+  page_on_degraded = std::find(words.begin(), words.end(), "degraded") != words.end();
+  if (!down || words.size() != (page_on_degraded ? 2U : 1U)) {
+    reader.error("page_on", "expected [down] or [down, degraded]");
+  }
+}
+
+void read_family(MapReader& reader, IpFamily& out) {
+  std::string word;
+  reader.text("family", word);
+  if (word.empty()) return;
+  if (word == "any") {
+    out = IpFamily::kAny;
+  } else if (word == "ipv4") {
+    out = IpFamily::kV4;
+  } else if (word == "ipv6") {
+    out = IpFamily::kV6;
+  } else {
+    reader.error("family", one_of(word, {"any", "ipv4", "ipv6"}));
+  }
+}
+
+void read_tags(MapReader& reader, std::map<std::string, std::string>& out, Errors& errors) {
+  const Node* node = reader.child("tags");
+  if (node == nullptr) return;
+  if (node->kind != Node::Kind::kMap) {
+    return reader.error("tags", fmt::format("expected a map, not {}", to_string(node->kind)));
+  }
+  for (const auto& [name, value] : node->entries) {
+    const bool text = value.kind == Node::Kind::kString || value.kind == Node::Kind::kNumber;
+    if (!text || name.empty() || name.size() > kTextMax || value.text.size() > kTextMax ||
+        !is_valid_utf8(name) || !is_valid_utf8(value.text)) {
+      errors.push_back({fmt::format("{}.{}", reader.path_of("tags"), printable(name, 64)),
+                        fmt::format("{}expected a name and a text of at most {} bytes",
+                                    describe(value.mark), kTextMax)});
+      continue;
+    }
+    out.emplace(name, value.text);
+  }
+}
+
+void read_conditions(MapReader& reader, std::string_view field, const Target& target,
+                     std::vector<Condition>& out, Errors& errors) {
+  const Node* node = reader.child(field);
+  if (node == nullptr) return;
+  const auto read = [&](const Node& item, const std::string& path) {
+    if (item.kind != Node::Kind::kString) {
+      errors.push_back({path, fmt::format("{}expected a condition such as 'status == 200'",
+                                          describe(item.mark))});
+      return;
+    }
+    auto condition = assertion::parse_condition(item.text, target);
+    if (condition) {
+      out.push_back(*std::move(condition));
+    } else {
+      errors.push_back({path, describe(item.mark) + condition.error().text});
+    }
+  };
+  if (node->kind == Node::Kind::kString) return read(*node, reader.path_of(field));
+  each(reader, field, read);
+}
+
+/// Rules of the whole spec, with the mark of the field they are about.
+void add_rule_errors(const Node& node, const MonitorSpec& spec, const std::string& path,
+                     std::size_t errors_before, Errors& errors) {
+  const auto reported = [&](const std::string& full) {
+    return std::any_of(errors.begin() + static_cast<std::ptrdiff_t>(errors_before), errors.end(),
+                       [&](const FieldError& e) { return e.path.starts_with(full); });
+  };
+  const bool has_host = node.find("host") != nullptr;
+  for (FieldError& rule : validate(spec)) {
+    std::string field = rule.path.substr(0, rule.path.find_first_of(".["));
+    // A DNS monitor's rule about what is asked for is about `host`, if that was written.
+    if (field == "name" && std::holds_alternative<DnsTarget>(spec.probe.target) && has_host &&
+        !spec.name.empty() && spec.name.size() <= kTextMax) {
+      field = rule.path = "host";
+    }
+    const std::string full = path.empty() ? rule.path : fmt::format("{}.{}", path, rule.path);
+    if (reported(path.empty() ? field : fmt::format("{}.{}", path, field))) continue;
+    const Node* at = node.find(field);
+    errors.push_back({full, describe(at == nullptr ? node.mark : at->mark) + rule.text});
+  }
+}
+
+Node conditions(const std::vector<Condition>& all) {
+  Node out = Node::list();
+  for (const Condition& c : all) out.items.push_back(Node::string(c.text));
+  return out;
+}
+
+Node headers_to_node(const std::vector<Header>& headers) {
+  Node map = Node::map();
+  for (const Header& h : headers) {
+    if (map.find(h.name) != nullptr) {  // Twice the same name: only the list form can say it.
+      Node list = Node::list();
+      for (const Header& each_header : headers) {
+        list.items.push_back(
+            Node::string(fmt::format("{}: {}", each_header.name, each_header.value)));
+      }
+      return list;
+    }
+    map.set(h.name, Node::string(h.value));
+  }
+  return map;
+}
+
+void set_target(Node& out, const HttpTarget& http) {
+  out.set("url", Node::string(http.url));
+  out.set("method", Node::string(http.method));
+  if (!http.headers.empty()) out.set("headers", headers_to_node(http.headers));
+  if (!http.body.empty()) out.set("body", Node::string(http.body));
+  out.set("redirects", Node::integer(http.redirects_max));
+  out.set("verify", Node::boolean(http.verify));
+  if (!http.ca_pem.empty()) out.set("ca", Node::string(http.ca_pem));
+}
+
+void set_target(Node& out, const TcpTarget& tcp) {
+  out.set("host", Node::string(tcp.host));
+  out.set("port", Node::integer(tcp.port));
+  if (!tcp.send.empty()) out.set("send", Node::string(tcp.send));
+  if (!tcp.expect.empty()) out.set("expect", Node::string(tcp.expect));
+}
+
+void set_target(Node& out, const DnsTarget& dns) {
+  out.set("host", Node::string(dns.name));
+  out.set("record", Node::string(to_string(dns.type)));
+  if (!dns.resolver.empty()) out.set("resolver", Node::string(dns.resolver));
+  if (dns.tcp) out.set("tcp", Node::boolean(true));
+}
+
+Node quorum_to_node(const QuorumRule& rule) {
+  return rule.kind == QuorumKind::kNumber ? Node::integer(rule.number)
+                                          : Node::string(to_string(rule));
+}
+
+const char* family_name(IpFamily family) {
+  switch (family) {
+    case IpFamily::kAny:
+      return "any";
+    case IpFamily::kV4:
+      return "ipv4";
+    case IpFamily::kV6:
+      return "ipv6";
+  }
+  return "any";
+}
+
+}  // namespace
+
+MonitorSpec read_monitor(const Node& node, const std::string& path, Errors& errors) {
+  MonitorSpec out;
+  const std::size_t errors_before = errors.size();
+  MapReader reader{node, path, errors};
+  if (node.kind != Node::Kind::kMap) return out;
+  reader.text("key", out.key);
+  out.name = out.key;
+  reader.text("name", out.name);
+
+  ProbeSpec& probe = out.probe;
+  const bool has_target = read_target(reader, out.name, probe.target, errors);
+  reader.duration("interval", probe.interval);
+  probe.timeout = default_timeout(probe.interval);
+  reader.duration("timeout", probe.timeout);
+  reader.integer("retries", 0, 10, probe.retry.retries);
+  probe.retry.delay = default_retry_delay(probe.interval);
+  reader.duration("retry_delay", probe.retry.delay);
+  reader.boolean("retry_assertions", probe.retry.retry_assertions);
+  read_family(reader, probe.family);
+  reader.has("assert");
+  reader.has("degraded");
+  if (has_target) {
+    read_conditions(reader, "assert", probe.target, probe.assertions.all, errors);
+    read_conditions(reader, "degraded", probe.target, probe.degraded, errors);
+  }
+
+  reader.texts("regions", out.regions);
+  read_quorum(reader, out.quorum);
+  reader.integer("open_after", 1, 10, out.open_after);
+  reader.integer("close_after", 1, 10, out.close_after);
+  reader.boolean("confirm", out.confirm);
+  read_page_on(reader, out.page_on_degraded);
+  reader.boolean("paused", out.paused);
+  reader.text("service", out.service);
+  read_tags(reader, out.tags, errors);
+  reader.texts("depends_on", out.depends_on);
+  reader.finish();
+  if (has_target) add_rule_errors(node, out, path, errors_before, errors);
+  return out;
+}
+
+Node to_node(const MonitorSpec& monitor) {
+  const ProbeSpec& probe = monitor.probe;
+  Node out = Node::map();
+  out.set("key", Node::string(monitor.key));
+  out.set("name", Node::string(monitor.name));
+  out.set("type", Node::string(type_name(probe.target)));
+  std::visit([&](const auto& target) { set_target(out, target); }, probe.target);
+  out.set("interval", duration_node(probe.interval));
+  out.set("timeout", duration_node(probe.timeout));
+  out.set("retries", Node::integer(probe.retry.retries));
+  out.set("retry_delay", duration_node(probe.retry.delay));
+  out.set("retry_assertions", Node::boolean(probe.retry.retry_assertions));
+  out.set("family", Node::string(family_name(probe.family)));
+  if (!monitor.regions.empty()) out.set("regions", texts(monitor.regions));
+  out.set("quorum", quorum_to_node(monitor.quorum));
+  out.set("open_after", Node::integer(monitor.open_after));
+  out.set("close_after", Node::integer(monitor.close_after));
+  out.set("confirm", Node::boolean(monitor.confirm));
+  out.set("page_on", texts(monitor.page_on_degraded ? std::vector<std::string>{"down", "degraded"}
+                                                    : std::vector<std::string>{"down"}));
+  if (monitor.paused) out.set("paused", Node::boolean(true));
+  if (!probe.assertions.all.empty()) out.set("assert", conditions(probe.assertions.all));
+  if (!probe.degraded.empty()) out.set("degraded", conditions(probe.degraded));
+  out.set("service", Node::string(monitor.service));
+  if (!monitor.tags.empty()) {
+    Node& tags = out.set("tags", Node::map());
+    for (const auto& [name, value] : monitor.tags) tags.set(name, Node::string(value));
+  }
+  if (!monitor.depends_on.empty()) out.set("depends_on", texts(monitor.depends_on));
+  return out;
+}
+
+}  // namespace tocsin::collector
