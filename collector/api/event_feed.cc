@@ -11,8 +11,6 @@
 
 namespace tocsin::collector {
 
-namespace {
-
 using codec::Node;
 
 std::string event_text(const EventRow& row) {
@@ -24,8 +22,6 @@ std::string event_text(const EventRow& row) {
   return fmt::format("id: {}\nevent: {}\ndata: {}\n\n", row.seq, row.topic,
                      codec::print_json(data));
 }
-
-}  // namespace
 
 EventFeed::EventFeed(io::EventLoop& loop, ViewSource& views, QueryPort& query, std::string cookie)
     : loop_(loop),

@@ -30,6 +30,9 @@
 
 namespace tocsin::collector {
 
+/// One event as it is sent.
+std::string event_text(const EventRow& row);
+
 /// One thread: `net`.
 class EventFeed {
  public:

@@ -179,6 +179,26 @@ std::string printable(std::string_view s, std::size_t max_bytes) {
   return out;
 }
 
+std::string escape_unsafe_json(std::string json) {
+  // Every such code point begins with one of these bytes; most texts have none.
+  constexpr std::string_view kFirstBytes = "\x7f\xc2\xd8\xe2\xef";
+  std::size_t at = json.find_first_of(kFirstBytes);
+  if (at == std::string::npos) return json;
+  std::string out;
+  std::size_t kept = 0;
+  while (at != std::string::npos) {
+    std::size_t end = at;
+    const char32_t c = decode_utf8(json, end);
+    if (c != kInvalid && is_unsafe(c)) {
+      out.append(json, kept, at - kept);
+      out += fmt::format("\\u{:04x}", static_cast<std::uint32_t>(c));
+      kept = end;
+    }
+    at = json.find_first_of(kFirstBytes, end);
+  }
+  return out.append(json, kept);
+}
+
 std::string_view did_you_mean(std::string_view word,
                               const std::vector<std::string_view>& candidates) {
   std::string_view best;

@@ -35,6 +35,12 @@ bool is_valid_utf8(std::string_view s);
 /// `max_bytes` with an ellipsis. This does not escape for HTML.
 std::string printable(std::string_view s, std::size_t max_bytes = 256);
 
+/// JSON text, valid UTF-8, in which what `printable` makes visible stands as \uNNNN: the value is
+/// the same, and no terminal or browser that shows the text itself is moved by it. Control
+/// characters below 0x20 stay: JSON has escaped those of strings, and the others are its line
+/// feeds.
+std::string escape_unsafe_json(std::string json);
+
 /// The candidate nearest to `word` by edit distance, if it is near enough to be a slip; else empty.
 std::string_view did_you_mean(std::string_view word,
                               const std::vector<std::string_view>& candidates);

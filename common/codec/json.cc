@@ -270,8 +270,8 @@ Expected<Node> parse_json(std::string_view text, const JsonLimits& limits) {
 }
 
 std::string print_json(const Node& node, int indent) {
-  return to_json(node).dump(indent > 0 ? indent : -1, ' ', false,
-                            nlohmann::ordered_json::error_handler_t::replace);
+  return escape_unsafe_json(to_json(node).dump(indent > 0 ? indent : -1, ' ', false,
+                                               nlohmann::ordered_json::error_handler_t::replace));
 }
 
 }  // namespace tocsin::codec

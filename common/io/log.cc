@@ -140,18 +140,23 @@ void append_json_string(std::string& out, std::string_view s) {
 }
 
 /// Left bare when nobody could misread it; quoted otherwise.
-void append_text_value(std::string& out, std::string_view s) {
-  const bool plain =
-      !s.empty() && s.find_first_of(" =\"\\") == std::string_view::npos && s.front() != '\'';
+void append_text_value(std::string& out, std::string_view raw) {
+  const std::string shown = printable(raw, kValueMax);
+  const bool plain = !shown.empty() && shown.find_first_of(" =\"\\") == std::string_view::npos &&
+                     shown.front() != '\'';
   if (plain) {
-    out += s;
+    out += shown;
     return;
   }
-  out += '"';
-  for (const char c : s) {
-    if (c == '"') out += '\\';
-    out += c;
+  // Quotes and backslashes of its own first: those of printable stay single, and a text that ends
+  // with a backslash does not eat the closing quote.
+  std::string escaped;
+  for (const char c : raw.substr(0, kValueMax + 4)) {  // What is cut in two is never shown.
+    if (c == '"' || c == '\\') escaped += '\\';
+    escaped += c;
   }
+  out += '"';
+  out += printable(escaped, kValueMax);
   out += '"';
 }
 
@@ -187,7 +192,7 @@ std::string render_text(Level level, std::string_view event, std::span<const Fie
     out += ' ';
     out += field.key();
     out += '=';
-    append_text_value(out, printable(field.text(), kValueMax));
+    append_text_value(out, field.text());
   }
   return out;
 }

@@ -105,6 +105,14 @@ TEST(Json, ReplacesInvalidUtf8WhenPrinting) {
   EXPECT_TRUE(parse_json(print_json(Node::map({{"\xc3", Node::string("\xed\xa0\x80")}}))));
 }
 
+TEST(Json, WhatWouldMoveATerminalIsWrittenAsAnEscapeOfTheSameValue) {
+  const Node node =
+      Node::string("a\x7f\xc2\x9b\xe2\x80\xae\xe2\x81\xa6\xd8\x9c\xe2\x80\xa8\xef\xbb\xbfé日");
+  EXPECT_EQ(print_json(node), R"("a\u007f\u009b\u202e\u2066\u061c\u2028\ufeffé日")");
+  EXPECT_EQ(parsed(print_json(node)), node);
+  EXPECT_EQ(print_json(Node::list({Node::string("x")}), 2), "[\n  \"x\"\n]");
+}
+
 TEST(Json, PrintsANumberThatOnlyYamlSpellsByItsValue) {
   Node n = Node::number(16);
   n.text = "0x10";

@@ -51,6 +51,11 @@ TEST_F(Log, AValueCannotForgeALine) {
   EXPECT_EQ(lines_[0].find('\n'), std::string::npos);
 }
 
+TEST_F(Log, AValueCannotForgeAField) {
+  info("received", {{"body", "x\\"}, {"from", "\" level=error"}, {"raw", "a\x1b b"}});
+  EXPECT_EQ(line(), R"(info received body="x\\" from="\" level=error" raw="a\x1b b")");
+}
+
 TEST_F(Log, SecretsPrintAsAsterisks) {
   info("loaded", {{"key", io::Secret("hunter2")}});
   EXPECT_EQ(line(), "info loaded key=***");
