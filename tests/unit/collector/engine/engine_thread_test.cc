@@ -14,6 +14,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <thread>
 
 namespace tocsin::collector {
 namespace {
@@ -306,6 +307,11 @@ TEST_F(EngineThreadTest, ItWaitsForAStoreThatCannotEvenBeRead) {
   EXPECT_TRUE(ask(apply).error);
   EXPECT_FALSE(engine->stats().storing);
   faults.loads_fail = faults.commits_fail = false;
+  // What is asked before it is restored may still be answered with "not now".
+  for (int i = 0; i < 2000 && engine->stats().restores == 0; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds{5});
+  }
+  EXPECT_EQ(engine->stats().restores, 1U);
   apply_monitors();
 }
 
