@@ -300,6 +300,7 @@ void EngineThread::take_commits() {
     if (!result->outcome) {
       ++counters_.commits_failed;
       failed_ = true;
+      counters_.storing = false;  // Before anybody hears of it.
     } else {
       ++counters_.commits;
       const auto took = static_cast<std::uint64_t>(result->took.count());
