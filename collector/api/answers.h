@@ -31,7 +31,8 @@ io::HttpResponse json_answer(int status, const codec::Node& node);
 /// With its ETag.
 io::HttpResponse object_answer(int status, const codec::Node& node, std::uint64_t rev);
 
-/// Whom limits of strangers count: an IPv4 address or an IPv6 /64. A proxy in front is one address.
+/// Whom limits of strangers count: an IPv4 address or an IPv6 /64. A proxy in front that is not
+/// trusted (HttpServerOptions::trusted_proxies) is one address.
 std::string client_key(const codec::HttpRequest& request);
 
 /// The body as JSON; kUnsupported for another content type, kInvalid for what is not JSON.

@@ -309,7 +309,7 @@ Started<void> Collector::Impl::open_http() {
   passwords = std::make_unique<io::PasswordPool>(loop);
   api = std::make_unique<Api>(Api::Ports{
       loop, views, heart->engine(), *queries, [this] { return io::mint_uuid(loop.now().wall); },
-      new_secret, *passwords, config.public_url, config.public_url.starts_with("https://"),
+      new_secret, *passwords, config.public_url, config.reached_by_https(),
       [this](const EnrolmentWish& wish) {
         return make_enrolment(wish, bundle_source(), loop.now().wall);
       }});
@@ -403,7 +403,8 @@ std::string Collector::Impl::ack_url(const OutboxRow& row) const {
   std::string base = config.public_url;
   if (base.empty()) {
     // Nothing is sent before HTTP listens: the loop has not turned yet.
-    base = "http://" + ListenAddress{config.listen.host, http->port()}.str();
+    base = (config.reached_by_https() ? "https://" : "http://") +
+           ListenAddress{config.listen.host, http->port()}.str();
   }
   return fmt::format("{}/ack/{}", base, ack_token(ack_link_of(row), as_bytes(ack_key.reveal())));
 }

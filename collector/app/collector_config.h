@@ -92,6 +92,11 @@ struct CollectorConfig {
   std::string where(std::string_view key) const;
   std::map<std::string, std::string, std::less<>> overridden_by;  ///< Key to variable.
 
+  /// People come by https: we speak TLS, or `public_url` says that somebody in front does.
+  bool reached_by_https() const {
+    return !http.certificate.empty() || public_url.starts_with("https://");
+  }
+
   std::string database_path() const { return state_dir + "/collector.db"; }
 
   std::string admin_socket_path() const { return state_dir + "/admin.sock"; }

@@ -117,6 +117,12 @@ class Https(unittest.TestCase):
                 pass
 
         token = run([self.binary, "admin-token", "--config", str(self.config)]).strip()
+        # Whoever logs in over TLS has a cookie that only goes over TLS.
+        subprocess.run([self.binary, "set-password", "--config", str(self.config)], check=True,
+                       input="grey tinted glasses\n", text=True, capture_output=True)
+        login = self.curl("/api/v1/session", "-D", "-", "-H", "Content-Type: application/json", "-d",
+                          '{"user": "admin", "password": "grey tinted glasses"}')
+        self.assertRegex(login.stdout, r"(?i)set-cookie: __Host-tocsin=[^;]+; .*Secure")
         kept, serial = self.connect()
         self.addCleanup(kept.close)
         self.assertEqual((serial, self.ask(kept)), (first, 200))

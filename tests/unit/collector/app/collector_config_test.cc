@@ -56,6 +56,13 @@ http:
   EXPECT_EQ(read("")->http, HttpConfig{});
 }
 
+TEST(CollectorConfig, KnowsWhetherPeopleComeByHttps) {
+  EXPECT_FALSE(read("")->reached_by_https());
+  EXPECT_FALSE(read("public_url: http://tocsin.example.com")->reached_by_https());
+  EXPECT_TRUE(read("public_url: https://tocsin.example.com")->reached_by_https());
+  EXPECT_TRUE(read("http: {tls: {certificate: a.pem, key: b.pem}}")->reached_by_https());
+}
+
 TEST(CollectorConfig, SaysWhatIsWrongWithTheHttpServer) {
   EXPECT_EQ(only_error(read("http: {tls: {certificate: a.pem}}")),
             "/etc/c.yaml:1:13: http.tls.key: expected the path of a PEM file");
