@@ -153,6 +153,13 @@ Expected<void> move_file(const std::string& from, const std::string& to) {
   return {};
 }
 
+/// A name that nothing has: two restores within a second must not move one state over the other.
+std::string unused_name(const std::string& wanted) {
+  std::string name = wanted;
+  for (int i = 2; fs::exists(name); ++i) name = fmt::format("{}-{}", wanted, i);
+  return name;
+}
+
 /// What root writes into somebody's state directory becomes theirs.
 Expected<void> give_to_owner_of(const std::string& directory, const std::string& path) {
   if (::geteuid() != 0) return {};
@@ -185,8 +192,8 @@ Expected<void> expect_no_restore(const std::string& state_dir) {
               "{} exists: a restore did not finish; run tocsin-collector restore again", partial);
 }
 
-Expected<BackupInfo> make_backup(const std::string& state_dir, const std::string& target,
-                                 WallTime now) {
+Expected<BackupInfo> make_backup(const std::string& state_dir, std::string target, WallTime now) {
+  while (target.size() > 1 && target.ends_with('/')) target.pop_back();
   if (fs::exists(target)) {
     return fail(Errc::kExists, "{} exists: name a directory that does not", target);
   }
@@ -262,10 +269,9 @@ Expected<Restored> restore_backup(const std::string& directory, const std::strin
   TRY(io::sync_directory(partial));
   TOCSIN_CRASH_POINT("app.restore.copied");
   if (!before.empty()) {
-    // Seconds are enough: a second restore in the same one finds the directory and adds to it.
     std::string stamp = format_rfc3339(now).substr(0, 19);
     std::erase_if(stamp, [](char c) { return c == ':' || c == '-'; });
-    out.kept = fmt::format("{}/before-restore-{}Z", state_dir, stamp);
+    out.kept = unused_name(fmt::format("{}/before-restore-{}Z", state_dir, stamp));
     TRY(io::make_directory(out.kept));
     TRY(give_to_owner_of(state_dir, out.kept));
     for (const std::string& name : before) {

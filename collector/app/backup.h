@@ -37,9 +37,9 @@ struct BackupInfo {
   DatabaseFacts database;
 };
 
-/// Writes `target`, which must not exist, by way of TARGET.partial.
-Expected<BackupInfo> make_backup(const std::string& state_dir, const std::string& target,
-                                 WallTime now);
+/// Writes `target` by way of TARGET.partial, of which an earlier one that did not finish is
+/// removed. kExists when there is `target`, kNotFound when there is nothing to back up.
+Expected<BackupInfo> make_backup(const std::string& state_dir, std::string target, WallTime now);
 
 /// Reads all of it. kCorrupt names the file that is not what the manifest says.
 Expected<BackupInfo> verify_backup(const std::string& directory);

@@ -5,6 +5,7 @@
 #include "collector/ingest/zap.h"
 #include "common/base/crash_point.h"
 #include "common/base/strings.h"
+#include "common/io/descriptors.h"
 #include "common/io/log.h"
 #include "common/io/random.h"
 #include "common/wire/messages.h"
@@ -15,11 +16,9 @@
 #include <atomic>
 #include <cstring>
 #include <deque>
-#include <limits>
 #include <map>
 #include <optional>
 #include <set>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <thread>
 #include <utility>
@@ -43,18 +42,8 @@ std::string user_of(const std::variant<Principal, Rejection>& found) {
   return principal == nullptr ? std::string{} : user_id_of(*principal);
 }
 
-/// The HTTP server and everything else have the other half.
-std::size_t room_for_connections() {
-  constexpr std::size_t kAtLeast = 32;
-  rlimit files{};
-  if (::getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur == RLIM_INFINITY) {
-    return std::numeric_limits<std::size_t>::max() / 2;
-  }
-  const auto room = static_cast<std::size_t>(files.rlim_cur);
-  const std::size_t left =
-      room > Ingest::kReservedDescriptors ? room - Ingest::kReservedDescriptors : 0;
-  return std::max(left / 2, kAtLeast);
-}
+/// However few descriptors there are.
+constexpr std::size_t kConnectionsMin = 32;
 
 }  // namespace
 
@@ -178,7 +167,8 @@ Expected<void> Ingest::Impl::open() {
     return fail(Errc::kUnavailable, "{}", done.error().text);
   }
   bound = router->bound_endpoint();
-  connections_max = options.connections_max == 0 ? room_for_connections() : options.connections_max;
+  connections_max = options.connections_max == 0 ? io::connections_share(2, kConnectionsMin)
+                                                 : options.connections_max;
   return {};
 }
 

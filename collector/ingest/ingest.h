@@ -19,7 +19,8 @@
 //      oldest first; when the process has no descriptor for one more, half of them. So a crowd of
 //      strangers never takes what agents, people and the store need, and an agent that comes with
 //      the crowd has the time that so many need to be accepted. The listener stays open: closing it
-//      would end every connection that came by it.
+//      would end every connection that came by it. Whoever has spoken is never cut for want of
+//      room: when those alone are too many, newcomers are cut as they come and try again.
 
 #include "collector/ingest/rejection.h"
 #include "collector/ports/event_sink.h"
@@ -70,13 +71,10 @@ class Ingest {
   /// From the order to cut until shutdown(2), so that a last word (Refused) gets out.
   static constexpr Duration kCutAfter = std::chrono::milliseconds{200};
 
-  /// Of the process, for everything that is no connection.
-  static constexpr std::size_t kReservedDescriptors = 128;
-
   struct Options {
     std::string endpoint = "tcp://*:7401";
     io::CurveKeyPair keys;  ///< The collector's.
-    /// 0: half of the descriptors that RLIMIT_NOFILE leaves beside kReservedDescriptors.
+    /// 0: half of what descriptors leave room for (descriptors.h); the HTTP server has the other.
     std::size_t connections_max = 0;
   };
 

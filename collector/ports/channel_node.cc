@@ -65,6 +65,21 @@ void read_destination(MapReader& reader, ChannelType& type, std::string& to, std
   secret_reader.finish();
 }
 
+/// A channel's or a contact method's.
+template <class Destination>
+Node destination_node(const Destination& destination) {
+  Node out = Node::map();
+  out.set("key", Node::string(destination.key));
+  out.set("type", Node::string(to_string(destination.type)));
+  if (!destination.url.empty()) out.set("url", Node::string(destination.url));
+  if (!destination.to.empty()) out.set("to", Node::string(destination.to));
+  if (destination.rate.count > 0) out.set("rate", Node::string(format_rate(destination.rate)));
+  if (!destination.secret_file.empty()) {
+    out.set("secret", Node::map({{"file", Node::string(destination.secret_file)}}));
+  }
+  return out;
+}
+
 }  // namespace
 
 ChannelSpec read_channel(const Node& node, const std::string& path, Errors& errors) {
@@ -87,31 +102,9 @@ ContactMethod read_contact(const Node& node, const std::string& path, Errors& er
   return out;
 }
 
-Node to_node(const ChannelSpec& channel) {
-  Node out = Node::map();
-  out.set("key", Node::string(channel.key));
-  out.set("type", Node::string(to_string(channel.type)));
-  if (!channel.url.empty()) out.set("url", Node::string(channel.url));
-  if (!channel.to.empty()) out.set("to", Node::string(channel.to));
-  if (channel.rate.count > 0) out.set("rate", Node::string(format_rate(channel.rate)));
-  if (!channel.secret_file.empty()) {
-    out.set("secret", Node::map({{"file", Node::string(channel.secret_file)}}));
-  }
-  return out;
-}
+Node to_node(const ChannelSpec& channel) { return destination_node(channel); }
 
-Node to_node(const ContactMethod& contact) {
-  Node out = Node::map();
-  out.set("key", Node::string(contact.key));
-  out.set("type", Node::string(to_string(contact.type)));
-  if (!contact.to.empty()) out.set("to", Node::string(contact.to));
-  if (!contact.url.empty()) out.set("url", Node::string(contact.url));
-  if (contact.rate.count > 0) out.set("rate", Node::string(format_rate(contact.rate)));
-  if (!contact.secret_file.empty()) {
-    out.set("secret", Node::map({{"file", Node::string(contact.secret_file)}}));
-  }
-  return out;
-}
+Node to_node(const ContactMethod& contact) { return destination_node(contact); }
 
 const char* to_string(ChannelType type) {
   switch (type) {

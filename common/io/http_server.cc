@@ -1,10 +1,10 @@
 #include "common/base/check.h"
+#include "common/io/descriptors.h"
 #include "common/io/http_head.h"
 #include "common/io/http_server_impl.h"
 #include "common/io/tcp_listener.h"
 
 #include <algorithm>
-#include <sys/resource.h>
 
 namespace tocsin::io {
 
@@ -25,12 +25,8 @@ HttpServer::Impl::Impl(EventLoop& loop_, HttpServerOptions options_, Handler han
       listener(std::move(listener_)),
       port(local_port(listener.get())),
       tls(std::move(tls_)) {
-  rlimit files{};
-  if (::getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur != RLIM_INFINITY) {
-    const auto room = static_cast<std::size_t>(files.rlim_cur);
-    const std::size_t left = room > kReservedDescriptors ? room - kReservedDescriptors : 0;
-    options.connections_max = std::min(options.connections_max, std::max(left, kConnectionsMin));
-  }
+  options.connections_max =
+      std::min(options.connections_max, connections_share(2, kConnectionsMin));
   CHECK(options.connections_max > 0);
   const auto limit = [this](Wait what) -> Duration& {
     return queues.at(static_cast<std::size_t>(what)).limit;

@@ -170,7 +170,8 @@ struct HttpServerOptions {
   /// "127.0.0.1:7400" or "[::1]:0"; port 0 takes a free one.
   std::string listen;
   codec::HttpRequestLimits limits{};
-  /// Lowered to what RLIMIT_NOFILE leaves beside kReservedDescriptors.
+  /// Lowered to half of what descriptors leave room for (descriptors.h): the agents' port has the
+  /// other half.
   std::size_t connections_max = 1024;
   /// One IPv4 address or one IPv6 /64. Not for trusted_proxies.
   std::size_t connections_per_address = 256;
@@ -218,8 +219,6 @@ class HttpServer {
   /// Runs on the loop. May answer at once or keep the responder.
   using Handler = std::function<void(codec::HttpRequest request, HttpResponder responder)>;
 
-  /// Descriptors that connections never take: the store, the log and the agents need theirs.
-  static constexpr std::size_t kReservedDescriptors = 128;
   static constexpr std::size_t kTurnCost = std::size_t{512} << 10;
   static constexpr std::size_t kRequestCost = 4 * 1024;
 

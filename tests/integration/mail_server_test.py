@@ -7,7 +7,6 @@ Needs root and exim4-daemon-light; says so when it is left out."""
 import email
 import email.policy
 import fcntl
-import http.client
 import os
 import pwd
 import re
@@ -23,7 +22,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import target as targets  # noqa: E402
 from api_test import Client  # noqa: E402
-from processes import Program, run, until  # noqa: E402
+from processes import Program, follow, run, until  # noqa: E402
 from world import World, arguments, free_port  # noqa: E402
 
 EXIM = "/usr/sbin/exim4"
@@ -194,8 +193,8 @@ class MailServer(unittest.TestCase):
         self.assertIn("connect.refused", text)
         link = re.search(r"^http://\S+/ack/\S+", text, re.M)[0]
         self.assertIn(link, mail.get_body(("html",)).get_content())
-        self.assertEqual(self.follow(link, "GET")[0], 200)
-        status, page = self.follow(link, "POST")
+        self.assertEqual(follow(link, "GET")[0], 200)
+        status, page = follow(link, "POST")
         self.assertEqual(status, 200, page)
         incident = self.api("GET", f"/incidents/{name}")[1]
         self.assertEqual((incident["state"], incident["assignee"]), ("acknowledged", "ann"))
@@ -209,16 +208,6 @@ class MailServer(unittest.TestCase):
         self.assertIn(f"id={mail['Message-ID'].strip('<>')}", self.main_log())
         self.assertIn("A=plain:pager", self.main_log())
         self.assertIn("535 Incorrect authentication data", self.main_log())
-
-    def follow(self, link: str, method: str) -> tuple[int, str]:
-        host, _, path = link.removeprefix("http://").partition("/")
-        connection = http.client.HTTPConnection(host, timeout=10)
-        try:
-            connection.request(method, "/" + path)
-            answer = connection.getresponse()
-            return answer.status, answer.read().decode()
-        finally:
-            connection.close()
 
 
 def main():

@@ -2,7 +2,6 @@
 """A person is paged by e-mail: by their own rules, again through the next contact method when mail does not
 arrive, once, and no more after they have answered. The mail server is aiosmtpd with scripted answers."""
 
-import http.client
 import re
 import sys
 import time
@@ -13,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import target as targets  # noqa: E402
 from api_test import Client  # noqa: E402
 from mails import Mailbox  # noqa: E402
-from processes import run, until  # noqa: E402
+from processes import follow, run, until  # noqa: E402
 from world import World, arguments, free_port  # noqa: E402
 
 ARGS = arguments(__doc__)
@@ -34,16 +33,6 @@ class Person(unittest.TestCase):
     @staticmethod
     def link(mail: dict) -> str:
         return re.search(r"^http://\S+/ack/\S+", mail["parts"]["text/plain"], re.M)[0]
-
-    def follow(self, link: str, method: str) -> tuple[int, str]:
-        host, _, path = link.removeprefix("http://").partition("/")
-        connection = http.client.HTTPConnection(host, timeout=10)
-        try:
-            connection.request(method, "/" + path)
-            answer = connection.getresponse()
-            return answer.status, answer.read().decode()
-        finally:
-            connection.close()
 
     def define(self, rules, steps, monitors=("ours",)):
         form = {
@@ -82,20 +71,20 @@ class Person(unittest.TestCase):
         link = self.link(mail)
         self.assertIn(link, mail["parts"]["text/html"])
         for method in ("GET", "HEAD", "GET"):  # As programs that look into mail do.
-            status, page = self.follow(link, method)
+            status, page = follow(link, method)
             self.assertEqual(status, 200, page)
         self.assertIn("You will be recorded as <b>ann</b>", page)
         self.assertEqual(self.api("GET", f"/incidents/{name}")[1]["state"], "open")
-        status, page = self.follow(link, "POST")
+        status, page = follow(link, "POST")
         self.assertEqual(status, 200, page)
         self.assertIn("ann acknowledged it at", page)
         incident = self.api("GET", f"/incidents/{name}")[1]
         self.assertEqual((incident["state"], incident["acknowledged_by"], incident["assignee"]),
                          ("acknowledged", "user:ann", "ann"))
-        status, page = self.follow(link, "POST")
+        status, page = follow(link, "POST")
         self.assertEqual(status, 409, page)
         self.assertIn("ann acknowledged it at", page)
-        self.assertEqual(self.follow(link[:-1] + ("A" if link[-1] != "A" else "B"), "POST")[0], 404)
+        self.assertEqual(follow(link[:-1] + ("A" if link[-1] != "A" else "B"), "POST")[0], 404)
         # The next step was due 5 s after the first one.
         opened = time.monotonic()
         until("its moment has passed", lambda: time.monotonic() - opened > 6, 10, 0.5)
@@ -148,7 +137,7 @@ class Person(unittest.TestCase):
             c for c in self.world.receiver.calls
             if c.json["type"] == "io.tocsin.incident.opened.v1"
             and c.json["data"]["notification"]["channel"] == "ann/hook"], 60)[0]
-        self.assertEqual(self.follow(call.json["data"]["notification"]["acknowledge_url"], "POST")[0], 200)
+        self.assertEqual(follow(call.json["data"]["notification"]["acknowledge_url"], "POST")[0], 200)
         incident = self.api("GET", f"/incidents/{name}")[1]
         self.assertEqual((incident["state"], incident["assignee"]), ("acknowledged", "ann"))
         self.box.start("accept")
@@ -184,7 +173,7 @@ class Person(unittest.TestCase):
         self.assertEqual({f"<digest-{d}@example.com>" for d in trails.values() if d}, ids)
         text = digests[0]["parts"]["text/plain"]
         name, link = re.search(r"(INC-\d+) .*?acknowledge: (\S+)", text, re.S).groups()
-        self.assertEqual(self.follow(link, "POST")[0], 200)
+        self.assertEqual(follow(link, "POST")[0], 200)
         states = {i["name"]: i["state"]
                   for i in self.api("GET", "/incidents?state=open&service=ours")[1]["items"]}
         self.assertEqual([n for n, state in states.items() if state == "acknowledged"], [name])

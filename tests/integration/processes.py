@@ -30,6 +30,18 @@ def until(what: str, probe, deadline_s: float = 30.0, every_s: float = 0.05):
         time.sleep(every_s)
 
 
+def follow(link: str, method: str) -> tuple[int, str]:
+    """What a browser gets by a link: (status, body)."""
+    host, _, path = link.removeprefix("http://").partition("/")
+    connection = http.client.HTTPConnection(host, timeout=10)
+    try:
+        connection.request(method, "/" + path)
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+    finally:
+        connection.close()
+
+
 class Program:
     """A program that is started again and again with the same command, its output in one log file."""
 

@@ -3,6 +3,7 @@
 #include "collector/store/sqlite_query.h"
 #include "collector/store/sqlite_store.h"
 #include "tests/contract/sample_rows.h"
+#include "tests/unit/common/io/scratch_dir.h"
 
 #include <gtest/gtest.h>
 
@@ -50,8 +51,7 @@ TEST(PageHistory, WhatIsNoLongerOpenIsPastBeforeTheStoreWasRead) {
 }
 
 TEST(PageHistory, PastIncidentsAreTheResolvedOnesOfMonitorsNewestFirst) {
-  std::string directory = testing::TempDir() + "tocsin-history-XXXXXX";
-  ASSERT_NE(::mkdtemp(directory.data()), nullptr);
+  const ScratchDir directory;
   const WallTime now = sample::kStart + 24h * 20;
   std::vector<Row> rows;
   for (std::uint8_t n = 1; n <= 230; ++n) {
@@ -67,13 +67,13 @@ TEST(PageHistory, PastIncidentsAreTheResolvedOnesOfMonitorsNewestFirst) {
   }
   {
     SqliteStore::Options options;
-    options.directory = directory;
+    options.directory = directory.path();
     auto store = SqliteStore::open(options);
     ASSERT_TRUE(store) << store.error().text;
     ASSERT_TRUE((*store)->load());
     const auto done = (*store)->commit(sample::commit(1, std::move(rows)));
     ASSERT_TRUE(done) << done.error().text;
-    auto reader = SqliteReader::open(directory);
+    auto reader = SqliteReader::open(directory.path());
     ASSERT_TRUE(reader) << reader.error().text;
     const auto past = read_past_incidents(**reader, now);
     ASSERT_TRUE(past) << past.error().text;
@@ -83,7 +83,6 @@ TEST(PageHistory, PastIncidentsAreTheResolvedOnesOfMonitorsNewestFirst) {
     EXPECT_EQ(past->front().monitor_key, "shop");
     EXPECT_EQ(past->front().total, 2);
   }
-  std::filesystem::remove_all(directory);
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "collector/status/publisher.h"
 
 #include "common/io/file.h"
+#include "tests/unit/common/io/scratch_dir.h"
 
 #include <gtest/gtest.h>
 
@@ -18,21 +19,14 @@ namespace fs = std::filesystem;
 
 class PublisherTest : public testing::Test {
  protected:
-  PublisherTest() {
-    std::string pattern = testing::TempDir() + "tocsin-publish-XXXXXX";
-    dir = ::mkdtemp(pattern.data());
-    out = dir + "/shop";
-  }
-
-  ~PublisherTest() override { fs::remove_all(dir); }
-
   std::string read(const std::string& name) const {
     std::ifstream file{out + "/" + name};
     return {std::istreambuf_iterator<char>{file}, {}};
   }
 
-  std::string dir;
-  std::string out;
+  const ScratchDir scratch;
+  const std::string dir = scratch.path();
+  const std::string out = dir + "/shop";
 };
 
 const std::vector<PublishedFile> kFirst{{"index.html", "one"}, {"api/v2/incidents/open.json", "1"}};
