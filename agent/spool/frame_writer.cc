@@ -59,8 +59,10 @@ struct Segment {
   SegmentClass cls = SegmentClass::kRoutine;
   std::uint64_t number = 0;
   std::uint64_t size = 0;
-  std::uint32_t unacked = 0;  ///< Frames in it that are neither acknowledged nor replaced.
-  bool damaged = false;       ///< Kept for a person to look at instead of unlinked.
+  std::uint32_t unacked = 0;         ///< Frames in it that are neither acknowledged nor replaced.
+  bool damaged = false;              ///< Kept for a person to look at instead of unlinked.
+  std::uint64_t results_before = 0;  ///< Recovery only: what its name says,
+  std::uint64_t results = 0;         ///< and what is in it and in no later segment.
 };
 
 struct Frame {
@@ -197,8 +199,8 @@ void FrameWriter::Impl::read_segment(const SegmentName& name, const std::string&
   segment.number = name.number;
   segment.size = size;
   segments[{name.cls, name.number}] = std::move(owned);
+  segment.results_before = name.count;
   total_bytes += size;
-  std::uint64_t results = 0;
   const auto bytes = disk.read(file, 0, static_cast<std::size_t>(size));
   if (!bytes) {
     segment.damaged = true;
@@ -238,7 +240,7 @@ void FrameWriter::Impl::read_segment(const SegmentName& name, const std::string&
         frame->ref = decoded->header.ref;
         frame->entries = std::move(decoded->gap.frames);
       }
-      results += frame->ref.results;
+      segment.results += frame->ref.results;
       ++segment.unacked;
       content[&segment].push_back(frame);
       Stream& stream = streams[frame->ref.stream];
@@ -247,8 +249,6 @@ void FrameWriter::Impl::read_segment(const SegmentName& name, const std::string&
       at += frame_size;
     }
   }
-  const auto c = static_cast<std::size_t>(name.cls);
-  counted[c] = std::max(counted[c], name.count + results);
 }
 
 /// Orders each stream and closes its holes: a Gap wins over the frames it replaces (it may have
@@ -277,13 +277,16 @@ void FrameWriter::Impl::link_streams() {
       if (!f.gone && !before.gone && f.ref.first == before.ref.first) {
         before.gone = true;
         --before.segment->unacked;
-        const auto c = static_cast<std::size_t>(before.segment->cls);
-        counted[c] -= std::min<std::uint64_t>(counted[c], before.ref.results);
+        before.segment->results -= before.ref.results;
       }
     }
     std::erase_if(stream.frames, [](const FramePtr& f) { return f->gone; });
   }
   std::erase_if(streams, [](const auto& entry) { return entry.second.frames.empty(); });
+  for (const auto& [key, segment] : segments) {
+    std::uint64_t& all = counted[static_cast<std::size_t>(segment->cls)];
+    all = std::max(all, segment->results_before + segment->results);
+  }
   for (auto& [id, stream] : streams) {
     for (const FramePtr& f : stream.frames) {
       if (f->ref.kind == FrameKind::kResults) held += f->ref.results;

@@ -62,6 +62,7 @@ bool SimDisk::complete_sync() {
   if (fail_syncs > 0) {
     --fail_syncs;
     for (const auto& [name, size] : pending.upto) {
+      if (failed_syncs_keep) break;
       const auto at = state_.files.find(name);
       if (at == state_.files.end()) continue;
       // The pages are gone, and the kernel will call the next sync a success.

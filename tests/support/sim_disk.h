@@ -51,7 +51,8 @@ class SimDisk final : public agent::Disk {
 
   // --- faults ---
   int fail_appends = 0;  ///< The next N appends fail, after writing half.
-  int fail_syncs = 0;    ///< The next N syncs fail; the pages are lost as after fsyncgate.
+  int fail_syncs = 0;    ///< The next N syncs fail; the pages are lost as after fsyncgate,
+  bool failed_syncs_keep = false;       ///< or reach the disk all the same.
   std::uint64_t capacity = UINT64_MAX;  ///< append fails with kNoSpace beyond.
 
  private:

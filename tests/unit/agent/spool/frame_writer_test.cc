@@ -202,6 +202,25 @@ TEST(FrameWriter, AFailedSyncWritesTheSameBytesToANewFile) {
   EXPECT_EQ(spool.ticks(), (std::multiset<std::uint32_t>{1}));
 }
 
+TEST(FrameWriter, FramesThatReachedTheDiskInSpiteOfFailedSyncsCountOnce) {
+  SimDiskState state;
+  Spool spool{state};
+  spool.disk.failed_syncs_keep = true;
+  for (std::uint32_t i = 1; i <= 6; ++i) {
+    if (i % 2 == 0) spool.disk.fail_syncs = 2;
+    spool.add(i);
+    spool.sync();
+    spool.now.mono = spool.now.mono + std::chrono::seconds{5};
+    spool.writer->pump(spool.now);
+    spool.sync();
+  }
+  ASSERT_EQ(spool.synced().size(), 6U);
+  EXPECT_EQ(spool.writer->results_generated(), 6U);
+  Spool after{state};
+  EXPECT_EQ(after.writer->results_generated(), 6U);
+  EXPECT_EQ(after.ticks(), (std::multiset<std::uint32_t>{1, 2, 3, 4, 5, 6}));
+}
+
 TEST(FrameWriter, TwoFailuresLeadToMemoryModeAndBack) {
   SimDiskState state;
   Spool spool{state};
