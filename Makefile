@@ -5,7 +5,7 @@
 #   make test                      everything CI runs
 #   make check-all                 test, and sanitizers, tidy, integration at length
 #   make sim SEEDS=200 HOURS=2     simulated hours with faults, invariants checked by name
-#   make chaos MINUTES=10          the real daemons under kills and cuts, at length
+#   make chaos MINUTES=10          the real daemons under faults of every kind, at length
 #   make fuzz SECONDS=60 TARGET=   libFuzzer over every parser, or over one
 #   make bench                     what the built daemons cost, beside floors of the same run
 #   make deb                       Debian packages, in build/deb

@@ -106,6 +106,10 @@ void AgentMetrics::publish(const AgentStats& stats) {
         stats.messages_ignored);
   metrics_.gauge("tocsin_agent_unacked_bytes", "Bytes of frames sent and not acknowledged")
       .set(number(stats.unacked_bytes));
+  metrics_
+      .latencies("tocsin_agent_ack_seconds",
+                 "From sending a frame of results to the collector's word that it is committed")
+      .raise_to(stats.ack_latencies);
   metrics_.gauge("tocsin_agent_linked", "1 while a collector has welcomed this agent")
       .set(stats.linked ? 1 : 0);
   metrics_.gauge("tocsin_agent_assignment_epoch", "The assignment in force")

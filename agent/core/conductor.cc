@@ -705,6 +705,7 @@ AgentStats Conductor::stats() {
   }
   out.generated = impl_->generated;
   out.unacked_bytes = impl_->window.unacked_bytes();
+  out.ack_latencies = impl_->window.ack_latencies();
   out.linked = impl_->welcomed;
   out.health = impl_->health.health(impl_->last_now.mono);
   out.assignment_epoch = impl_->assignment_epoch;

@@ -5,6 +5,7 @@
 // chance. It owns the queues, the checks under way, the send window, the assignment and the agent's
 // opinion of itself; each is a file of its own beside this one.
 
+#include "common/base/latencies.h"
 #include "common/base/time.h"
 #include "common/model/check_result.h"
 #include "common/model/frame.h"
@@ -179,6 +180,7 @@ struct AgentStats {
   std::uint64_t frames_sent = 0;
   std::uint64_t frames_acked = 0;
   std::uint64_t unacked_bytes = 0;
+  Latencies ack_latencies;  ///< SendWindow::ack_latencies.
   std::uint64_t messages_ignored = 0;
   bool linked = false;
   AgentHealth health = AgentHealth::kHealthy;

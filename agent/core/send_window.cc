@@ -64,8 +64,9 @@ void SendWindow::advance(State& state, const StreamAck& ack, MonoTime now) {
   if (ack.high_water <= state.high_water) return;
   state.high_water = ack.high_water;
   state.sent = std::max(state.sent, ack.high_water);
-  while (!state.under_way.empty() && state.under_way.front().last <= ack.high_water) {
-    state.bytes -= state.under_way.front().size;
+  while (!state.under_way.empty() && state.under_way.front().frame.last <= ack.high_water) {
+    state.bytes -= state.under_way.front().frame.size;
+    ack_latencies_.add(now - state.under_way.front().at);
     state.under_way.pop_front();
   }
   state.oldest = now;
@@ -145,7 +146,7 @@ std::vector<FrameRef> SendWindow::take(std::size_t limit, MonoTime now) {
           break;
         }
         if (state->under_way.empty()) state->oldest = now;
-        state->under_way.push_back(frame);
+        state->under_way.push_back({frame, now});
         state->bytes += frame.size;
         state->sent = frame.last;
         out.push_back(frame);

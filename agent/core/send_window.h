@@ -23,6 +23,7 @@
 //     written anew); the results that are gone were committed once and lost by the collector.
 
 #include "agent/core/conductor.h"
+#include "common/base/latencies.h"
 #include "common/base/time.h"
 #include "common/model/frame.h"
 #include "common/model/link.h"
@@ -87,13 +88,21 @@ class SendWindow {
 
   std::uint64_t acked(const StreamId& stream) const;
 
+  /// From the (last) sending of a frame to its verified acknowledgement, of all frames so far.
+  const Latencies& ack_latencies() const { return ack_latencies_; }
+
  private:
+  struct Sent {
+    FrameRef frame;
+    MonoTime at;
+  };
+
   struct State {
     bool open = false;             ///< Welcomed on this connection.
     std::uint64_t high_water = 0;  ///< Verified.
     std::uint64_t sent = 0;        ///< Last seq under way.
     std::uint32_t credit = 0;
-    std::deque<FrameRef> under_way;
+    std::deque<Sent> under_way;
     std::uint64_t bytes = 0;  ///< Of under_way.
     MonoTime oldest;          ///< When the first of under_way went.
     MonoTime held_until;
@@ -106,6 +115,7 @@ class SendWindow {
 
   const SpoolView& spool_;
   std::map<StreamId, State> streams_;
+  Latencies ack_latencies_;
   bool linked_ = false;
 };
 

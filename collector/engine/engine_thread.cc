@@ -82,7 +82,10 @@ EngineThreadStats EngineThread::stats() const {
   out.commits_failed = counters_.commits_failed;
   out.restores = counters_.restores;
   out.dropped = counters_.dropped;
-  out.commit_us = counters_.commit_us;
+  {
+    const std::lock_guard lock(counters_.mutex);
+    out.commits_took = counters_.commits_took;
+  }
   out.commit_us_max = counters_.commit_us_max;
   out.inbox = inbox_.size();
   out.inbox_max = inbox_.capacity();
@@ -304,7 +307,10 @@ void EngineThread::take_commits() {
     } else {
       ++counters_.commits;
       const auto took = static_cast<std::uint64_t>(result->took.count());
-      counters_.commit_us += took;
+      {
+        const std::lock_guard lock(counters_.mutex);
+        counters_.commits_took.add(result->took);
+      }
       counters_.commit_us_max = std::max<std::uint64_t>(counters_.commit_us_max, took);
     }
     const auto at = std::find_if(under_way_.begin(), under_way_.end(), [&](const Pending& pending) {

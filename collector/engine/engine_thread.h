@@ -21,12 +21,14 @@
 #include "collector/engine/store_thread.h"
 #include "collector/ports/event_sink.h"
 #include "common/base/clock.h"
+#include "common/base/latencies.h"
 #include "common/io/mailbox.h"
 
 #include <atomic>
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <set>
 #include <string>
@@ -45,7 +47,7 @@ struct EngineThreadStats {
   std::uint64_t commits_failed = 0;
   std::uint64_t restores = 0;
   std::uint64_t dropped = 0;  ///< Events forgotten by ET3; agents send them again.
-  std::uint64_t commit_us = 0;
+  Latencies commits_took;
   std::uint64_t commit_us_max = 0;
   std::uint64_t inbox = 0;
   std::uint64_t inbox_max = 0;
@@ -148,7 +150,9 @@ class EngineThread final : public EventSink {
   struct Counters {
     std::atomic<bool> storing{true};
     std::atomic<std::uint64_t> groups{0}, events{0}, commits{0}, commit_tries_failed{0},
-        commits_failed{0}, restores{0}, dropped{0}, commit_us{0}, commit_us_max{0};
+        commits_failed{0}, restores{0}, dropped{0}, commit_us_max{0};
+    mutable std::mutex mutex;
+    Latencies commits_took;  ///< Under `mutex`.
   } counters_;
 
   std::thread thread_;

@@ -39,6 +39,26 @@ void Histogram::observe(double value) {
   static_cast<prometheus::Histogram*>(impl_)->Observe(value);
 }
 
+void Histogram::raise_to(const Latencies& total) {
+  auto* histogram = static_cast<prometheus::Histogram*>(impl_);
+  const auto now = histogram->Collect().histogram;
+  if (now.bucket.size() != total.counts.size()) return;  // The hidden one.
+  std::vector<double> more(total.counts.size());
+  std::uint64_t upto = 0;
+  std::uint64_t before = 0;
+  bool any = false;
+  for (std::size_t i = 0; i < more.size(); ++i) {
+    upto = now.bucket[i].cumulative_count - before;
+    before = now.bucket[i].cumulative_count;
+    if (total.counts[i] <= upto) continue;
+    more[i] = static_cast<double>(total.counts[i] - upto);
+    any = true;
+  }
+  if (!any) return;
+  const double sum = std::chrono::duration<double>(total.sum).count();
+  histogram->ObserveMultiple(more, std::max(0.0, sum - now.sample_sum));
+}
+
 struct Metrics::Impl {
   prometheus::Registry registry;
   prometheus::Family<prometheus::Counter>& refused_family =
@@ -97,6 +117,17 @@ Histogram Metrics::histogram(std::string_view name, std::string_view help,
                         .Help(std::string(help))
                         .Register(impl_->registry)
                         .Add(labels, bounds));
+}
+
+Histogram Metrics::latencies(std::string_view name, std::string_view help, const Labels& labels) {
+  static const std::vector<double> bounds = [] {
+    std::vector<double> out;
+    for (const Duration d : Latencies::kBounds) {
+      out.push_back(std::chrono::duration<double>(d).count());
+    }
+    return out;
+  }();
+  return histogram(name, help, bounds, labels);
 }
 
 std::string Metrics::text() const {

@@ -6,6 +6,8 @@
 // registry; they may be used from any thread. Asking again for the same name and labels gives the
 // same series.
 
+#include "common/base/latencies.h"
+
 #include <cstddef>
 #include <map>
 #include <memory>
@@ -54,6 +56,9 @@ class Histogram {
  public:
   void observe(double value);
 
+  /// For what is counted elsewhere: raises every bucket to `total`. Made by Metrics::latencies.
+  void raise_to(const Latencies& total);
+
  private:
   friend class Metrics;
 
@@ -82,6 +87,8 @@ class Metrics {
   /// `bounds` are upper ends in rising order, without infinity.
   Histogram histogram(std::string_view name, std::string_view help,
                       const std::vector<double>& bounds, const Labels& labels = {});
+  /// With the bounds of Latencies, in seconds.
+  Histogram latencies(std::string_view name, std::string_view help, const Labels& labels = {});
 
   std::string text() const;
 

@@ -17,13 +17,15 @@ import tempfile
 import time
 from pathlib import Path
 
-import configs
-import target as targets
-from background import Background, free_port
-from fault_proxy import FaultProxy
-from processes import Program, get, get_json, metrics, run, until
-from truth import Truth
-from webhooks import WebhookReceiver
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
+import configs  # noqa: E402
+import target as targets  # noqa: E402
+from background import Background, free_port  # noqa: E402
+from fault_proxy import FaultProxy  # noqa: E402
+from faults import Faults  # noqa: E402
+from processes import Program, get, get_json, metrics, run, until  # noqa: E402
+from truth import Truth  # noqa: E402
+from webhooks import WebhookReceiver  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -45,6 +47,7 @@ class Agent:
         self.program = Program(name, [str(world.binary("tocsin-agent")), "run", "--config",
                                       str(self.config)], world.dir / f"{name}.log")
         self.proxy: FaultProxy | None = None
+        self.faults = world.machine_faults(name, self.state, self.program)
 
     def metrics(self) -> dict[str, float]:
         return metrics(self.port)
@@ -66,7 +69,7 @@ class Agent:
 
 class World:
     def __init__(self, build: Path, monitors=None, regions=("eu-west", "us-east"), log="info",
-                 fallback=False, extra=""):
+                 fallback=False, extra="", faults=False):
         self.build = Path(build)
         self.regions = list(regions)
         self.log = log
@@ -86,6 +89,16 @@ class World:
                                                "--config", str(self.collector_config)],
                                  self.dir / "collector.log")
         self._keep = False
+        self._with_faults = faults
+        self.faults = self.machine_faults("collector", self.dir / "collector", self.collector)
+
+    def machine_faults(self, name: str, state: Path, program: Program) -> Faults | None:
+        """What can be done to one program's clock and disk, when this world is made for it."""
+        if not self._with_faults:
+            return None
+        faults = Faults(self.build, self.dir / f"{name}.faults", state)
+        program.env = faults.env
+        return faults
 
     def binary(self, name: str) -> Path:
         path = self.build / "bin" / name

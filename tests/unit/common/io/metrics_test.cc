@@ -59,4 +59,25 @@ TEST(BuildInfo, IsPublished) {
 }
 
 }  // namespace
+
+TEST(Metrics, LatenciesAreRaisedBucketByBucket) {
+  Metrics metrics;
+  Histogram h = metrics.latencies("tocsin_test_wait_seconds", "Waiting");
+  Latencies all;
+  all.add(std::chrono::milliseconds{1});
+  all.add(std::chrono::milliseconds{1500});
+  h.raise_to(all);
+  h.raise_to(all);  // The same once more changes nothing.
+  all.add(std::chrono::minutes{1});
+  h.raise_to(all);
+  const std::string text = metrics.text();
+  EXPECT_NE(text.find("tocsin_test_wait_seconds_bucket{le=\"0.001\"} 1\n"), std::string::npos)
+      << text;
+  EXPECT_NE(text.find("tocsin_test_wait_seconds_bucket{le=\"1\"} 1\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("tocsin_test_wait_seconds_bucket{le=\"2\"} 2\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("tocsin_test_wait_seconds_bucket{le=\"+Inf\"} 3\n"), std::string::npos)
+      << text;
+  EXPECT_NE(text.find("tocsin_test_wait_seconds_sum 61.501"), std::string::npos) << text;
+}
+
 }  // namespace tocsin::io

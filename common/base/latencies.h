@@ -1,0 +1,39 @@
+#pragma once
+// Question answered here: how long did it take, mostly and at worst?
+//
+// Counts in fixed buckets, from a millisecond to ten seconds: a value without clock or lock, for
+// the parts that measure and know nothing of /metrics.
+
+#include "common/base/time.h"
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+namespace tocsin {
+
+struct Latencies {
+  /// Upper ends, each its own bucket; what is longer goes to the last one.
+  static constexpr std::array<Duration, 13> kBounds = {
+      std::chrono::milliseconds{1},   std::chrono::microseconds{2500},
+      std::chrono::milliseconds{5},   std::chrono::milliseconds{10},
+      std::chrono::milliseconds{25},  std::chrono::milliseconds{50},
+      std::chrono::milliseconds{100}, std::chrono::milliseconds{250},
+      std::chrono::milliseconds{500}, std::chrono::seconds{1},
+      std::chrono::seconds{2},        std::chrono::seconds{5},
+      std::chrono::seconds{10}};
+
+  std::array<std::uint64_t, kBounds.size() + 1> counts{};
+  Duration sum{0};
+
+  void add(Duration took) {
+    std::size_t i = 0;
+    while (i < kBounds.size() && took > kBounds[i]) ++i;
+    ++counts[i];
+    sum += took;
+  }
+
+  friend bool operator==(const Latencies&, const Latencies&) = default;
+};
+
+}  // namespace tocsin
