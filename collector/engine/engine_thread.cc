@@ -82,10 +82,10 @@ EngineThreadStats EngineThread::stats() const {
   out.commits_failed = counters_.commits_failed;
   out.restores = counters_.restores;
   out.dropped = counters_.dropped;
-  {
-    const std::lock_guard lock(counters_.mutex);
-    out.commits_took = counters_.commits_took;
+  for (std::size_t i = 0; i < out.commits_took.counts.size(); ++i) {
+    out.commits_took.counts[i] = counters_.commits_took[i];
   }
+  out.commits_took.sum = Duration{counters_.commit_us};
   out.commit_us_max = counters_.commit_us_max;
   out.inbox = inbox_.size();
   out.inbox_max = inbox_.capacity();
@@ -307,10 +307,8 @@ void EngineThread::take_commits() {
     } else {
       ++counters_.commits;
       const auto took = static_cast<std::uint64_t>(result->took.count());
-      {
-        const std::lock_guard lock(counters_.mutex);
-        counters_.commits_took.add(result->took);
-      }
+      ++counters_.commits_took[Latencies::bucket_of(result->took)];
+      counters_.commit_us += result->took.count();
       counters_.commit_us_max = std::max<std::uint64_t>(counters_.commit_us_max, took);
     }
     const auto at = std::find_if(under_way_.begin(), under_way_.end(), [&](const Pending& pending) {

@@ -24,11 +24,11 @@
 #include "common/base/latencies.h"
 #include "common/io/mailbox.h"
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <deque>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <set>
 #include <string>
@@ -151,8 +151,8 @@ class EngineThread final : public EventSink {
     std::atomic<bool> storing{true};
     std::atomic<std::uint64_t> groups{0}, events{0}, commits{0}, commit_tries_failed{0},
         commits_failed{0}, restores{0}, dropped{0}, commit_us_max{0};
-    mutable std::mutex mutex;
-    Latencies commits_took;  ///< Under `mutex`.
+    std::array<std::atomic<std::uint64_t>, Latencies::kBounds.size() + 1> commits_took{};
+    std::atomic<std::int64_t> commit_us{0};
   } counters_;
 
   std::thread thread_;

@@ -26,10 +26,14 @@ struct Latencies {
   std::array<std::uint64_t, kBounds.size() + 1> counts{};
   Duration sum{0};
 
-  void add(Duration took) {
+  static std::size_t bucket_of(Duration took) {
     std::size_t i = 0;
     while (i < kBounds.size() && took > kBounds[i]) ++i;
-    ++counts[i];
+    return i;
+  }
+
+  void add(Duration took) {
+    ++counts[bucket_of(took)];
     sum += took;
   }
 
