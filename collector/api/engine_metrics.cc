@@ -62,6 +62,8 @@ void publish_http_stats(io::Metrics& m, const io::HttpServerStats& s) {
         s.refused);
   total(m, "tocsin_http_timeouts_total", "HTTP requests or answers that took too long",
         s.timed_out);
+  total(m, "tocsin_http_displaced_total",
+        "Connections without a request that were closed to make room for new ones", s.displaced);
   total(m, "tocsin_http_accept_pauses_total", "Times accepting paused: at the bound",
         s.accept_pauses);
   total(m, "tocsin_http_turned_away_total",

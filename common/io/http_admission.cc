@@ -31,7 +31,9 @@ std::string client_key(const IpAddress& address) {
 }
 
 void HttpServer::Impl::on_acceptable() {
-  for (int i = 0; i < kAcceptsPerTurn && connections.size() < options.connections_max; ++i) {
+  for (int i = 0; i < kAcceptsPerTurn; ++i) {
+    const bool full = connections.size() >= options.connections_max;
+    if (full && displaceable() == nullptr) break;
     sockaddr_storage from{};
     socklen_t size = sizeof from;
     Fd fd{::accept4(listener.get(), reinterpret_cast<sockaddr*>(&from), &size,
@@ -47,6 +49,10 @@ void HttpServer::Impl::on_acceptable() {
         return;
       }
       break;  // Nothing there, or that client has gone already.
+    }
+    if (full) {
+      ++stats.displaced;
+      remove(displaceable()->id());
     }
     if (const auto peer = address_of(from)) take(std::move(fd), *peer);
   }
@@ -93,9 +99,16 @@ void HttpServer::Impl::take(Fd fd, const IpAddress& peer) {
       id, std::make_unique<Connection>(*this, id, std::move(fd), peer, std::move(stream)));
 }
 
+HttpServer::Connection* HttpServer::Impl::displaceable() const {
+  for (const Wait what : {Wait::kLinger, Wait::kIdle, Wait::kHeader}) {
+    if (Connection* first = queues.at(static_cast<std::size_t>(what)).first) return first;
+  }
+  return nullptr;
+}
+
 void HttpServer::Impl::update_accepting() {
   if (!watch || paused) return;
-  const bool room = connections.size() < options.connections_max;
+  const bool room = connections.size() < options.connections_max || displaceable() != nullptr;
   if (!room && watch->interest() != Interest::kNone) {
     ++stats.accept_pauses;
     if (const auto left_out = warnings.pass("connections", loop.now().mono)) {

@@ -236,6 +236,7 @@ void HttpServer::Connection::wait(Wait what) {
   (queue.last == nullptr ? queue.first : queue.last->behind_) = this;
   queue.last = this;
   server_.arm(queue);
+  if (server_.connections.size() >= server_.options.connections_max) server_.update_accepting();
 }
 
 void HttpServer::Connection::unqueue() {

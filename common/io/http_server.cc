@@ -25,8 +25,11 @@ HttpServer::Impl::Impl(EventLoop& loop_, HttpServerOptions options_, Handler han
       listener(std::move(listener_)),
       port(local_port(listener.get())),
       tls(std::move(tls_)) {
-  options.connections_max =
-      std::min(options.connections_max, connections_share(2, kConnectionsMin));
+  if (const std::size_t share = connections_share(2, kConnectionsMin);
+      share < options.connections_max) {
+    options.connections_max = share;
+    options.streams_max = std::min(options.streams_max, share / 2);
+  }
   CHECK(options.connections_max > 0);
   const auto limit = [this](Wait what) -> Duration& {
     return queues.at(static_cast<std::size_t>(what)).limit;

@@ -13,11 +13,12 @@
 //      `answer_deadline` (503), a connection without a request by `idle_deadline`, and an answer
 //      must be taken at `write_bytes_per_second` or better. Streams have no answer or idle
 //      deadline, but what is buffered for one must be taken at that rate as well.
-//  HS3 Every store is bounded: connections (accepting stops at the bound, the kernel's queue holds
-//      the rest), connections of one address (a further one hears 429 and is closed; over TLS it is
-//      closed), one answer per connection of at most `answer_bytes_max`, all unsent answers
-//      together by `unsent_bytes_max` (503 in place of the answer), all bodies that are arriving
-//      together by `bodies_bytes_max` (503).
+//  HS3 Every store is bounded: connections (at the bound a new one takes the place of the one that
+//      has waited longest without a request under way; when all of them have one, the kernel's
+//      queue holds the rest), connections of one address (a further one hears 429 and is closed;
+//      over TLS it is closed), one answer per connection of at most `answer_bytes_max`, all unsent
+//      answers together by `unsent_bytes_max` (503 in place of the answer), all bodies that are
+//      arriving together by `bodies_bytes_max` (503).
 //  HS4 Running out of descriptors pauses accepting; it never spins.
 //  HS5 A refused request is answered with its status, then the connection is closed, gently enough
 //      that the client can read the answer.
@@ -171,7 +172,7 @@ struct HttpServerOptions {
   std::string listen;
   codec::HttpRequestLimits limits{};
   /// Lowered to half of what descriptors leave room for (descriptors.h): the agents' port has the
-  /// other half.
+  /// other half; then streams_max to half of that, so that readers leave room for people.
   std::size_t connections_max = 1024;
   /// One IPv4 address or one IPv6 /64. Not for trusted_proxies.
   std::size_t connections_per_address = 256;
@@ -202,6 +203,7 @@ struct HttpServerStats {
   std::uint64_t refused = 0;   ///< Answered by the parser's refusal.
   std::uint64_t timed_out = 0;
   std::uint64_t accept_pauses = 0;
+  std::uint64_t displaced = 0;  ///< Closed at the bound to make room for a new one.
   std::uint64_t unsent_bytes = 0;
   std::uint64_t body_bytes = 0;     ///< Of requests that are arriving.
   std::uint64_t turned_away = 0;    ///< Their address had its connections already.

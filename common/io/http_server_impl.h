@@ -61,6 +61,8 @@ struct HttpServer::Impl {
 
   void on_acceptable();
   void take(Fd fd, const IpAddress& peer);
+  /// Of those without a request under way the one that has waited longest; null if all have one.
+  Connection* displaceable() const;
   /// Accepts while there is room; waits otherwise.
   void update_accepting();
   void pause_accepting(const char* why);
@@ -141,6 +143,8 @@ class HttpServer::Connection {
   std::size_t stream_buffered() const { return stream_ ? stream_->buffered : 0; }
 
   bool streams() const { return stream_ != nullptr; }
+
+  std::uint64_t id() const { return id_; }
 
   /// Nothing of a request has arrived and nothing is unsent.
   bool idle() const {

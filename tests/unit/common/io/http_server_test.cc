@@ -370,20 +370,47 @@ TEST_F(HttpServerTest, UnsentAnswersTogetherAreBounded) {
   EXPECT_TRUE(second.read_all().starts_with("HTTP/1.1 503 "));
 }
 
-TEST_F(HttpServerTest, AtItsBoundOfConnectionsItStopsAcceptingUntilOneLeaves) {
+TEST_F(HttpServerTest, AtItsBoundTheConnectionThatWaitsLongestWithoutARequestGivesWay) {
+  open({.listen = "", .connections_max = 3});
+  LoopbackClient working = connect();
+  working.send(get("/later"));
+  ASSERT_TRUE(turn_until(loop, [&] { return kept.size() == 1; }));
+  LoopbackClient silent = connect();
+  ASSERT_TRUE(turn_until(loop, [&] { return server->stats().open == 2; }));
+  LoopbackClient answered = connect();
+  answered.send(get("/one"));
+  ASSERT_TRUE(answered.read_until("/one:"));
+  // Who has been answered once and says nothing more goes before who has not spoken yet.
+  LoopbackClient fourth = connect();
+  fourth.send(get("/fourth"));
+  ASSERT_TRUE(fourth.read_until("/fourth:"));
+  EXPECT_EQ(answered.read_all().find("/two"), std::string::npos) << "it was closed";
+  silent.send("GET /sil");
+  LoopbackClient fifth = connect();
+  fifth.send(get("/fifth"));
+  ASSERT_TRUE(fifth.read_until("/fifth:"));
+  EXPECT_EQ(server->stats().displaced, 2U);
+  std::move(kept[0]).send(HttpResponse::text(200, "still here"));
+  EXPECT_TRUE(working.read_until("still here"));
+  silent.send("ent HTTP/1.1\r\nHost: a\r\n\r\n");
+  EXPECT_TRUE(silent.read_until("/silent:"));
+}
+
+TEST_F(HttpServerTest, WhenEveryConnectionHasARequestItStopsAcceptingUntilOneLeaves) {
   open({.listen = "", .connections_max = 3});
   std::vector<std::unique_ptr<LoopbackClient>> held;
   for (int i = 0; i < 3; ++i) {
     held.push_back(std::make_unique<LoopbackClient>(loop, server->port()));
+    held.back()->send(get("/later"));
   }
-  ASSERT_TRUE(turn_until(loop, [&] { return server->stats().open == 3; }));
+  ASSERT_TRUE(turn_until(loop, [&] { return kept.size() == 3; }));
   LoopbackClient fourth = connect();
   ASSERT_TRUE(fourth.connected()) << "the kernel's queue holds it";
   fourth.send(get("/fourth", "Connection: close\r\n"));
   settle(loop);
   EXPECT_EQ(server->stats().open, 3U);
   EXPECT_EQ(server->stats().accept_pauses, 1U) << "it waits and does not spin";
-  held.pop_back();
+  std::move(kept[0]).send(HttpResponse::text(200, "done"));
   EXPECT_NE(fourth.read_all().find("/fourth:"), std::string::npos);
 }
 
