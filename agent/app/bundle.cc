@@ -35,6 +35,15 @@ void read(const codec::Node& tree, Bundle& out, std::vector<FieldError>& errors)
   }
   reader.text("region", out.region);
   if (!is_key(out.region)) reader.error("region", "expected a region's key");
+  std::string agent;
+  reader.text("agent", agent);
+  if (!agent.empty()) {
+    if (const auto id = AgentId::parse(agent); id) {
+      out.agent = *id;
+    } else {
+      reader.error("agent", id.error().text);
+    }
+  }
   std::string secret;
   reader.text("public_key", out.keys.public_key);
   reader.text("secret_key", secret);

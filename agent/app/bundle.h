@@ -6,14 +6,17 @@
 //   endpoints: ["tcp://collector.example:7401"]
 //   server_keys: [Z85]        the collector's public keys: the current one, and the next if any
 //   region: eu-west
+//   agent: UUID               only when it renews the key of an agent that exists
 //   public_key: Z85           of a key pair that works once, for one Enrol
 //   secret_key: Z85
 //   expires: RFC 3339
 
 #include "common/base/expected.h"
+#include "common/base/id.h"
 #include "common/base/time.h"
 #include "common/io/zmq_socket.h"
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,6 +27,7 @@ struct Bundle {
   std::vector<std::string> endpoints;
   std::vector<std::string> server_keys;
   std::string region;
+  std::optional<AgentId> agent;
   io::CurveKeyPair keys;
   WallTime expires;
 };

@@ -77,6 +77,12 @@ Expected<Enrolled> ask(io::EventLoop& loop, const Bundle& bundle, const io::Curv
   return Conversation(loop, bundle, with, offered, patience).wait();
 }
 
+/// The command that makes another bundle like this one.
+std::string remake(const Bundle& bundle) {
+  return bundle.agent ? "tocsin-collector enroll --agent " + bundle.agent->str()
+                      : "tocsin-collector enroll --region " + bundle.region;
+}
+
 Expected<Identity> finish(const Enrolled& enrolled, const Bundle& bundle,
                           const io::CurveKeyPair& keys, const EnrolOptions& options) {
   Identity identity;
@@ -95,13 +101,24 @@ Expected<Identity> finish(const Enrolled& enrolled, const Bundle& bundle,
 Expected<Identity> enrol(io::EventLoop& loop, const Bundle& bundle, const EnrolOptions& options) {
   TRY(io::make_directory(options.state_dir));
   const auto known = load_identity(options.identity_path);
-  if (known) {
-    return fail(Errc::kExists,
-                "{} already is agent {} of region {}; to enrol this machine anew, stop the agent "
-                "and move that file away",
-                options.identity_path, known->agent.str(), known->region);
+  if (!known && known.error().code != Errc::kNotFound) return Unexpected(known.error());
+  if (known && !bundle.agent) {
+    return fail(
+        Errc::kExists,
+        "{} already is agent {} of region {}; to renew its key make a bundle with "
+        "tocsin-collector enroll --agent {}; to enrol this machine anew, stop the agent and "
+        "move that file away",
+        options.identity_path, known->agent.str(), known->region, known->agent.str());
   }
-  if (known.error().code != Errc::kNotFound) return Unexpected(known.error());
+  if (bundle.agent && (!known || known->agent != *bundle.agent)) {
+    return fail(Errc::kInvalid,
+                "the bundle renews the key of agent {}, but {}; for a new agent make one with "
+                "tocsin-collector enroll --region {}",
+                bundle.agent->str(),
+                known ? fmt::format("{} is agent {}", options.identity_path, known->agent.str())
+                      : fmt::format("there is no {}", options.identity_path),
+                bundle.region);
+  }
 
   auto keys = load_pending_keys(options.pending_path);
   if (!keys && keys.error().code != Errc::kNotFound) return Unexpected(keys.error());
@@ -115,17 +132,14 @@ Expected<Identity> enrol(io::EventLoop& loop, const Bundle& bundle, const EnrolO
     TRY(store_pending_keys(options.pending_path, *keys));
   }
   if (loop.now().wall > bundle.expires) {
-    return fail(Errc::kDenied,
-                "the bundle expired at {}: make a new one with tocsin-collector enroll --region {}",
-                format_rfc3339(bundle.expires), bundle.region);
+    return fail(Errc::kDenied, "the bundle expired at {}: make a new one with {}",
+                format_rfc3339(bundle.expires), remake(bundle));
   }
   const auto enrolled = ask(loop, bundle, bundle.keys, keys->public_key, options.patience);
   if (!enrolled) {
     if (enrolled.error().code != Errc::kDenied) return Unexpected(enrolled.error());
-    return fail(Errc::kDenied,
-                "{}; a bundle works once and expires: make a new one with tocsin-collector enroll "
-                "--region {}",
-                enrolled.error().text, bundle.region);
+    return fail(Errc::kDenied, "{}; a bundle works once and expires: make a new one with {}",
+                enrolled.error().text, remake(bundle));
   }
   return finish(*enrolled, bundle, *keys, options);
 }

@@ -9,7 +9,9 @@
 //  E3 Without an answer nobody knows whether the collector committed. The next try finds the
 //     pending keys and offers them itself first: a collector that knows them answers Enrolled
 //     again. If it refuses them, the Enrol never arrived, and E2 is done with the same keys.
-//  E4 A state directory that has an identity is never enrolled again by accident.
+//  E4 A state directory that has an identity is never enrolled again by accident. A bundle that
+//     names its agent renews the key: the identity keeps its name, its spool goes on, and the old
+//     key is worth nothing from the commit on. Until the answer is stored the old identity stands.
 
 #include "agent/app/bundle.h"
 #include "agent/app/identity.h"
@@ -29,8 +31,8 @@ struct EnrolOptions {
 };
 
 /// Does all of the above and runs `loop` meanwhile. kExists: there is an identity already (the text
-/// says what to do). kDenied: the collector refuses the bundle. kUnavailable: no answer; running
-/// the same command again is safe.
+/// says what to do). kInvalid: the bundle names another agent than the one here. kDenied: the
+/// collector refuses the bundle. kUnavailable: no answer; running the same command again is safe.
 Expected<Identity> enrol(io::EventLoop& loop, const Bundle& bundle, const EnrolOptions& options);
 
 }  // namespace tocsin::agent

@@ -435,12 +435,25 @@ void Api::add_access(Router& router) {
         std::vector<FieldError> errors;
         MapReader reader{*body, "", errors};
         EnrolmentWish wish;
+        std::string agent;
         reader.text("region", wish.region);
+        reader.text("agent", agent);
         reader.text("name", wish.name);
         reader.duration("valid", wish.valid);
         reader.texts("endpoints", wish.endpoints);
         reader.finish();
-        if (!call.view->catalog->regions.contains(wish.region)) {
+        if (!agent.empty()) {
+          const auto id = AgentId::parse(agent);
+          const auto region = id ? region_of(*call.view, *id) : Unexpected{id.error()};
+          if (!region) {
+            reader.error("agent", region.error().text);
+          } else if (!wish.region.empty() && wish.region != *region) {
+            reader.error("region", "expected the region of the agent, or none: " + *region);
+          } else {
+            wish.agent = *id;
+            wish.region = *region;
+          }
+        } else if (!call.view->catalog->regions.contains(wish.region)) {
           reader.error("region", "expected the key of a region");
         }
         if (!errors.empty()) return call.answer(field_problem(errors));

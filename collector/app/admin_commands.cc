@@ -79,11 +79,17 @@ Expected<void> AdminCommands::dispatch(const Node& request, const std::string& a
 Expected<void> AdminCommands::enroll(codec::MapReader& reader, const std::string& actor,
                                      const AdminServer::Answer& answer) {
   EnrolmentWish wish;
+  std::string agent;
   reader.text("region", wish.region);
+  reader.text("agent", agent);
   reader.duration("expires", wish.valid);
   reader.texts("endpoints", wish.endpoints);
   if (!errors_.empty()) {
     return fail(Errc::kInvalid, "{}: {}", errors_.front().path, errors_.front().text);
+  }
+  if (!agent.empty()) {
+    TRY_ASSIGN(wish.agent, AgentId::parse(agent));
+    TRY_ASSIGN(wish.region, region_of(*ports_.view(), *wish.agent));
   }
   TRY_ASSIGN(NewEnrolment made, make_enrolment(wish, ports_.bundles, ports_.loop.now().wall));
   return ask(AddEnrolment{std::move(made.row), actor},

@@ -38,12 +38,14 @@ std::string format_bundle(const EnrolmentBundle& bundle) {
       "endpoints: {}\n"
       "server_keys: {}\n"
       "region: {}\n"
+      "{}"
       "public_key: {}\n"
       "secret_key: {}\n"
       "expires: {}\n",
       format_rfc3339(bundle.expires), quoted_list(bundle.endpoints),
-      quoted_list(bundle.server_keys), quoted(bundle.region), quoted(bundle.public_key),
-      quoted(bundle.secret_key), quoted(format_rfc3339(bundle.expires)));
+      quoted_list(bundle.server_keys), quoted(bundle.region),
+      bundle.agent.empty() ? "" : "agent: " + quoted(bundle.agent) + "\n",
+      quoted(bundle.public_key), quoted(bundle.secret_key), quoted(format_rfc3339(bundle.expires)));
 }
 
 std::vector<std::string> bundle_endpoints(const std::vector<std::string>& wanted,
@@ -82,6 +84,7 @@ Expected<NewEnrolment> make_enrolment(const EnrolmentWish& wish, const BundleSou
   bundle.endpoints = bundle_endpoints(wish.endpoints, source.agents_endpoint, source.hostname);
   bundle.server_keys = {source.server_key};
   bundle.region = wish.region;
+  if (wish.agent) bundle.agent = wish.agent->str();
   bundle.public_key = keys.public_key;
   bundle.secret_key = keys.secret_key.reveal();
   bundle.expires = now + wish.valid;
@@ -92,6 +95,7 @@ Expected<NewEnrolment> make_enrolment(const EnrolmentWish& wish, const BundleSou
   out.row.public_key = keys.public_key;
   out.row.expires_at = bundle.expires;
   out.row.name = wish.name;
+  out.row.agent = wish.agent;
   out.bundle = format_bundle(bundle);
   return out;
 }

@@ -19,6 +19,7 @@ struct EnrolmentBundle {
   std::string public_key;  ///< Of the one-time pair, Z85.
   std::string secret_key;
   WallTime expires;
+  std::string agent{};  ///< Whose key is renewed; empty for a new agent.
 
   friend bool operator==(const EnrolmentBundle&, const EnrolmentBundle&) = default;
 };

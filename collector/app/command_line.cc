@@ -46,6 +46,7 @@ const char* usage() {
          "                        (as the owner of that directory when root runs it)\n"
          "  check-config          read the configuration and the monitors file, print every error\n"
          "  enroll --region R     print a bundle that lets one new agent in\n"
+         "  enroll --agent ID     print a bundle that gives that agent a new key\n"
          "         [--expires 24h] [--endpoint tcp://HOST:PORT]...\n"
          "  admin-token           print an API token of an admin, once\n"
          "         [--user KEY]   default admin; made if there is no such user\n"
@@ -112,6 +113,7 @@ auto into(std::string CommandLine::*field) {
 const std::vector<Option>& options() {
   static const std::vector<Option> table = {
       {"region", {"enroll"}, true, into(&CommandLine::region)},
+      {"agent", {"enroll"}, true, into(&CommandLine::agent)},
       {"expires", {"enroll"}, true, into(&CommandLine::expires)},
       {"endpoint",
        {"enroll"},
@@ -156,8 +158,11 @@ Expected<void> check_options(const CommandLine& line, const std::vector<const Op
       return fail(Errc::kInvalid, "--{} belongs to {}", one->name, join(one->commands, " and "));
     }
   }
-  if (line.command == "enroll" && line.region.empty()) {
-    return fail(Errc::kInvalid, "enroll wants --region: the key of the region the agent is in");
+  if (line.command == "enroll" && line.region.empty() == line.agent.empty()) {
+    return fail(
+        Errc::kInvalid,
+        "enroll wants --region, the key of the region a new agent is in, or --agent, the id "
+        "of the one whose key is renewed");
   }
   if (line.command != "export-status") return {};
   if (line.page.empty()) return fail(Errc::kInvalid, "export-status wants --page: a page's slug");

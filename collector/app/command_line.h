@@ -18,6 +18,7 @@ struct CommandLine {
   std::string config = "/etc/tocsin/collector.yaml";
   std::vector<std::string> operands;   ///< After the command.
   std::string region;                  ///< enroll
+  std::string agent;                   ///< enroll: whose key is renewed
   std::string expires = "24h";         ///< enroll
   std::vector<std::string> endpoints;  ///< enroll
   std::string user;                    ///< admin-token, set-password

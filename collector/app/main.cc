@@ -146,6 +146,7 @@ codec::Node request_of(const CommandLine& line, const std::string& password) {
   Node request = Node::map({{"command", Node::string(line.command)}});
   if (line.command == "enroll") {
     request.set("region", Node::string(line.region));
+    request.set("agent", Node::string(line.agent));
     request.set("expires", Node::string(line.expires));
     Node endpoints = Node::list();
     for (const std::string& one : line.endpoints) endpoints.items.push_back(Node::string(one));

@@ -225,6 +225,7 @@ struct EnrolmentRow {
   std::string public_key;  ///< Of the one-time pair, Z85.
   WallTime expires_at;
   std::optional<WallTime> used_at;
+  /// The agent it made; while unused, the one whose key it is to renew, if any.
   std::optional<AgentId> agent;
   std::string name{};  ///< For people: which machine it is meant for. May be empty.
 

@@ -351,6 +351,15 @@ void on_add_enrolment(Transition& t, const AddEnrolment& command) {
                   fmt::format("enrol: region '{}' is not defined", printable(row.region, 63))});
     return;
   }
+  if (row.agent) {
+    const AgentTable* agent = t.s.find_agent(*row.agent);
+    if (agent == nullptr || agent->row.revoked_at || agent->row.region != row.region) {
+      t.reply(
+          Error{Errc::kNotFound, fmt::format("enrol: {} is no agent of region '{}' that has a key",
+                                             row.agent->str(), row.region)});
+      return;
+    }
+  }
   if (t.s.enrolments.contains(row.id)) {
     t.reply(Error{Errc::kExists, "enrol: this enrolment exists already"});
     return;
@@ -367,7 +376,8 @@ void on_add_enrolment(Transition& t, const AddEnrolment& command) {
   ++t.s.enrolments_rev;
   t.event("agent", row.region, fmt::format("enrolment made by {}", command.actor));
   t.audit(command.actor, "create", "enrolment", row.id.str(),
-          "region " + row.region + (row.name.empty() ? "" : ", for " + printable(row.name, 100)));
+          "region " + row.region + (row.agent ? ", new key for agent " + row.agent->str() : "") +
+              (row.name.empty() ? "" : ", for " + printable(row.name, 100)));
   t.done(command.once, row.id.str());
 }
 
@@ -387,6 +397,34 @@ void on_remove_enrolment(Transition& t, const RemoveEnrolment& command) {
       KeyChanged{KeyChanged::Use::kNone, row.public_key, row.id.bytes, WallTime::never()});
   t.audit(command.actor, "delete", "enrolment", row.id.str(), "region " + row.region);
 }
+
+namespace {
+
+/// The agent stays who it is, with its streams and its part of the work; whoever holds the old key
+/// is nobody from now on.
+void renew_key(Transition& t, EnrolmentRow& enrolment, const Enrol& enrol, AgentTable& agent) {
+  const AgentId id = agent.row.agent;
+  t.out.effects.emplace_back(
+      KeyChanged{KeyChanged::Use::kNone, agent.row.public_key, id.bytes, WallTime::never()});
+  t.out.effects.emplace_back(KeyChanged{KeyChanged::Use::kNone, enrolment.public_key,
+                                        enrolment.id.bytes, WallTime::never()});
+  agent.row.public_key = enrol.public_key;
+  agent.row.host = printable(enrol.host, 253);
+  agent.row.version = printable(enrol.version, 64);
+  agent.row.cloned = false;
+  enrolment.used_at = t.wall();
+  t.touch(agent);
+  t.row(enrolment);
+  t.out.effects.emplace_back(
+      KeyChanged{KeyChanged::Use::kAgent, enrol.public_key, id.bytes, WallTime::never()});
+  if (agent.liveness.live()) {
+    cut(t, id, agent.session, RefusalCode::kRevoked, "this agent has a new key");
+  }
+  t.event("agent", id.str(), "has a new key");
+  if (agent.liveness.holds_work()) leaves(t, agent, kBlindAfter, "its key was renewed");
+}
+
+}  // namespace
 
 void on_enrol(Transition& t, const EnrolAgent& command) {
   const auto answer = [&](CollectorMessage message) {
@@ -425,6 +463,17 @@ void on_enrol(Transition& t, const EnrolAgent& command) {
                    key.size() != 40 ? "the public key is not 40 characters of Z85"
                    : taken          ? "this key is enrolled already"
                                     : "the region of this bundle no longer exists"});
+    return;
+  }
+  if (enrolment.agent) {
+    AgentTable* known = t.s.find_agent(*enrolment.agent);
+    if (known == nullptr || known->row.revoked_at) {
+      answer(Refused{RefusalCode::kEnrolment, "the agent of this bundle was revoked"});
+      return;
+    }
+    const Enrolled enrolled{known->row.agent, known->row.region};
+    renew_key(t, enrolment, command.enrol, *known);
+    answer(enrolled);
     return;
   }
   AgentTable agent;

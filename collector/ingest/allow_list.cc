@@ -17,8 +17,17 @@ Expected<Principal> parse_user_id(std::string_view user_id) {
     TRY_ASSIGN(const EnrolmentId id, EnrolmentId::parse(user_id.substr(kEnrolPrefix.size())));
     return Principal{id};
   }
-  TRY_ASSIGN(const AgentId id, AgentId::parse(user_id));
+  TRY_ASSIGN(const AgentId id, AgentId::parse(user_id.substr(0, user_id.find('/'))));
   return Principal{id};
+}
+
+std::string with_key(std::string user_id, std::string_view key_z85) {
+  return user_id.append("/").append(key_z85);
+}
+
+std::string_view key_of_user_id(std::string_view user_id) {
+  const std::size_t at = user_id.find('/');
+  return at == std::string_view::npos ? std::string_view{} : user_id.substr(at + 1);
 }
 
 std::optional<AgentId> AllowList::apply(const KeyChanged& change) {

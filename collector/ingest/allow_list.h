@@ -24,6 +24,11 @@ using Principal = std::variant<AgentId, EnrolmentId>;
 
 std::string user_id_of(const Principal& principal);
 Expected<Principal> parse_user_id(std::string_view user_id);
+/// With the key that was let in behind it: an agent has another one after a renewal, and what its
+/// old one still has under way must be told apart.
+std::string with_key(std::string user_id, std::string_view key_z85);
+/// Empty when there is none.
+std::string_view key_of_user_id(std::string_view user_id);
 
 class AllowList {
  public:

@@ -54,9 +54,8 @@ GateOutput Gate::receive(LinkMessage message_in, Now now) {
                             "a message without an identity: " + who.error().text});
     return out;
   }
-  if (const auto* agent = std::get_if<AgentId>(&*who);
-      agent != nullptr && barred_.contains(*agent)) {
-    out.rejected.push_back({Rejection::kRevoked, message_in.user_id,
+  if (barred_.contains(std::string{key_of_user_id(message_in.user_id)})) {
+    out.rejected.push_back({Rejection::kRevoked, user_id_of(*who),
                             "a message that was under way when it was revoked"});
     return out;
   }
@@ -71,25 +70,24 @@ GateOutput Gate::receive(LinkMessage message_in, Now now) {
       known != nullptr ? known : sessions_.open(message_in.routing_id, *who, message_in.fd);
   if (from == nullptr) {
     out.rejected.push_back(
-        {Rejection::kSessionsFull, message_in.user_id,
+        {Rejection::kSessionsFull, user_id_of(*who),
          fmt::format("{} connections, at most {}", sessions_.size(), SessionTable::kMaxSessions)});
     return out;
   }
 
   if (message_in.parts.size() != 2) {
     out.rejected.push_back(
-        {Rejection::kMalformed, message_in.user_id,
+        {Rejection::kMalformed, user_id_of(*who),
          fmt::format("a message of {} parts instead of 2", message_in.parts.size())});
     return out;
   }
   const auto head = wire::decode_head(as_bytes(message_in.parts[0]));
   if (!head) {
-    out.rejected.push_back({Rejection::kMalformed, message_in.user_id, head.error().text});
+    out.rejected.push_back({Rejection::kMalformed, user_id_of(*who), head.error().text});
     return out;
   }
   if (!speaks(head->version)) {
-    out.rejected.push_back(
-        {Rejection::kVersion, message_in.user_id, version_advice(head->version)});
+    out.rejected.push_back({Rejection::kVersion, user_id_of(*who), version_advice(head->version)});
     refuse(from->routing_id, RefusalCode::kVersion, version_advice(head->version), out);
     return out;
   }
@@ -101,7 +99,7 @@ GateOutput Gate::receive(LinkMessage message_in, Now now) {
       message(*from, message_in.parts[1], message_in.address, now, out);
       break;
     case wire::PartKind::kCollector:
-      out.rejected.push_back({Rejection::kNotAuthorised, message_in.user_id,
+      out.rejected.push_back({Rejection::kNotAuthorised, user_id_of(*who),
                               "an agent sent what only a collector says"});
       break;
   }
@@ -283,8 +281,8 @@ std::vector<int> Gate::cut(SessionId session) {
   return {sessions_.close(connection->routing_id).fd};
 }
 
-std::vector<int> Gate::bar(const AgentId& agent) {
-  barred_.insert(agent);
+std::vector<int> Gate::bar(const AgentId& agent, const std::string& key_z85) {
+  barred_.insert(key_z85);
   std::vector<int> out;
   for (const std::string& routing_id : sessions_.of(Principal{agent})) {
     out.push_back(sessions_.close(routing_id).fd);

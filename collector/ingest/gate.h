@@ -75,9 +75,9 @@ class Gate {
   /// arrives on them is taken. The engine is not told (it asked for this).
   std::vector<int> cut(SessionId session);
 
-  /// The same for every connection of a revoked agent, of which nothing is taken or answered from
-  /// now on, also what is in ZeroMQ's queue already.
-  std::vector<int> bar(const AgentId& agent);
+  /// The same for every connection of an agent whose key went away: nothing that comes with this
+  /// key is taken or answered from now on, also what is in ZeroMQ's queue already.
+  std::vector<int> bar(const AgentId& agent, const std::string& key_z85);
 
   /// The peer does not read: its connection is given up, and the engine is told.
   std::pair<int, GateOutput> give_up(const std::string& routing_id);
@@ -95,7 +95,7 @@ class Gate {
 
   std::function<AgentId()> mint_agent_;
   SessionTable sessions_;
-  std::set<AgentId> barred_;  ///< Revoked in this process; ZAP keeps them out from then on.
+  std::set<std::string> barred_;  ///< Keys; gone in this process, ZAP keeps them out from then on.
 };
 
 }  // namespace tocsin::collector

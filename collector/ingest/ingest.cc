@@ -37,9 +37,11 @@ constexpr Duration kSelfTestFor = std::chrono::seconds{5};
 constexpr Duration kEndedMax = std::chrono::seconds{1};
 constexpr Duration kLogEvery = std::chrono::minutes{1};
 
-std::string user_of(const std::variant<Principal, Rejection>& found) {
+std::string user_of(const std::variant<Principal, Rejection>& found, const std::string& key_z85) {
   const auto* principal = std::get_if<Principal>(&found);
-  return principal == nullptr ? std::string{} : user_id_of(*principal);
+  if (principal == nullptr) return {};
+  const bool agent = std::holds_alternative<AgentId>(*principal);
+  return agent ? with_key(user_id_of(*principal), key_z85) : user_id_of(*principal);
 }
 
 /// However few descriptors there are.
@@ -277,7 +279,7 @@ void Ingest::Impl::answer_zap() {
         reply = zap_deny(request->request_id, to_string(*why));
       } else {
         ++counters.admitted;
-        reply = zap_accept(request->request_id, user_of(found));
+        reply = zap_accept(request->request_id, user_of(found, request->public_key));
       }
     }
     const std::vector<std::string_view> views(reply.begin(), reply.end());
@@ -424,7 +426,7 @@ void Ingest::Impl::carry_out(Effect effect) {
     }
     doom(fds);
   } else if (auto* key = std::get_if<KeyChanged>(&effect)) {
-    if (const auto revoked = allow.apply(*key)) doom(gate.bar(*revoked));
+    if (const auto revoked = allow.apply(*key)) doom(gate.bar(*revoked, key->public_key));
   }
 }
 

@@ -2,10 +2,11 @@
 // Question answered here: what does somebody ask for who wants to enrol an agent, and what is made
 // for it?
 
-#include "collector/core/rows.h"
+#include "collector/core/engine.h"
 #include "common/base/expected.h"
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,7 @@ struct EnrolmentWish {
   std::string name;  ///< At most kEnrolmentNameMax bytes of UTF-8.
   Duration valid = kEnrolmentValidDefault;
   std::vector<std::string> endpoints{};  ///< Empty: the one that is bound.
+  std::optional<AgentId> agent{};        ///< Renew the key of this agent, which is in `region`.
 };
 
 /// The bundle is a secret and kept nowhere: who loses it makes another one.
@@ -27,6 +29,9 @@ struct NewEnrolment {
   EnrolmentRow row;
   std::string bundle;
 };
+
+/// kNotFound when there is no such agent, or it was revoked: it needs to be enrolled anew.
+Expected<std::string> region_of(const EngineView& view, const AgentId& agent);
 
 /// Makes a one-time key pair. kInvalid says which field of the wish is wrong; whether the region
 /// exists is known to the engine (AddEnrolment).

@@ -1,16 +1,17 @@
 #!/usr/bin/env python3
-"""An agent that was restored from a copy of its state directory, and two clones running at once: they
+"""An agent whose key is renewed, one that was restored from a copy of its state directory, and two clones running at once: they
 are detected, nothing that was stored is overwritten, and the region has one vote."""
 
 import shutil
 import sys
 import unittest
+import uuid
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import oracle  # noqa: E402
 import target as targets  # noqa: E402
-from processes import until  # noqa: E402
+from processes import run, until  # noqa: E402
 from world import Agent, World, arguments  # noqa: E402
 
 ARGS = arguments(__doc__)
@@ -23,6 +24,36 @@ def copy_state(source: Path, to: Path):
 
 
 class Clones(unittest.TestCase):
+    def test_a_renewed_key_shuts_the_old_one_out_and_the_agent_goes_on(self):
+        with World(ARGS.build) as world:
+            agent = world.agents["agent-1"]
+            world.wait_first_results()
+            mine = next(a for a in world.truth().agents() if a.region == "eu-west")
+            agent.program.stop()
+            copy_state(agent.state, world.dir / "stolen")
+            bundle = world.dir / "renew.bundle"
+            bundle.write_text(run(
+                [str(world.binary("tocsin-collector")), "enroll", "--agent", str(uuid.UUID(mine.agent)),
+                 "--endpoint", f"tcp://127.0.0.1:{agent.proxy.port}", "--config", str(world.collector_config)]))
+            bundle.chmod(0o600)
+            run([str(world.binary("tocsin-agent")), "enroll", str(bundle), "--config", str(agent.config)])
+            agent.start()
+            world.wait_live(2)
+            thief = Agent(world, "thief", "eu-west", world.dir / "stolen")
+            world.agents["thief"] = thief
+            thief.program.start()
+            until("the old key is refused", lambda: "why=key_refused" in thief.program.text(), 30)
+            self.assertEqual(thief.metrics()["tocsin_agent_linked"], 0)
+            thief.program.kill()
+            del world.agents["thief"]
+            count = len(world.truth().stored())
+            until("it goes on", lambda: len(world.truth().stored()) > count + 5, 20)
+            world.wait_drained()
+            truth = world.truth()
+            self.assertEqual([a.agent for a in truth.agents() if a.region == "eu-west"], [mine.agent])
+            self.assertEqual((truth.accounting_errors(), oracle.stored_twice(truth.stored())), ([], []))
+            self.assertEqual([a.forks for a in truth.agents()], [0, 0])
+
     def test_a_restored_agent_is_detected_and_overwrites_nothing(self):
         with World(ARGS.build) as world:
             agent = world.agents["agent-1"]

@@ -414,6 +414,38 @@ TEST(Engine, AnEnrolmentIsUsedOnceAndItsLostAnswerIsRepeated) {
   EXPECT_EQ(rig.keys[2].use, KeyChanged::Use::kNone);
 }
 
+TEST(Engine, ARenewedKeyReplacesTheOldOneOfTheSameAgent) {
+  Shop rig;
+  RigAgent& ber = rig.agent_in("ber");
+  rig.from("ber", Outcome::kUp);
+  const std::string old = rig.row(ber).public_key;
+  EnrolmentRow enrolment;
+  enrolment.id = test::an_id<EnrolmentId>(70);
+  enrolment.region = "ber";
+  enrolment.public_key = std::string(40, 'e');
+  enrolment.expires_at = rig.now().wall + 24h;
+  enrolment.agent = test::an_id<AgentId>(99);
+  EXPECT_EQ(rig.step(AddEnrolment{enrolment, "ann"}).reply->error->code, Errc::kNotFound);
+  enrolment.agent = ber.id;
+  rig.step(AddEnrolment{enrolment, "ann"});
+  rig.keys.clear();
+  const Decision d = rig.step(EnrolAgent{enrolment.id, SessionId{77}, test::an_id<AgentId>(71),
+                                         Enrol{std::string(40, 'n'), "0.2", "rack 4"}});
+  const auto answer = std::find_if(d.effects.begin(), d.effects.end(), [](const Effect& e) {
+    return std::holds_alternative<AnswerEnrolment>(e);
+  });
+  ASSERT_NE(answer, d.effects.end());
+  EXPECT_EQ(std::get<Enrolled>(std::get<AnswerEnrolment>(*answer).message).agent, ber.id);
+  EXPECT_EQ(rig.row(ber).public_key, std::string(40, 'n'));
+  EXPECT_EQ(rig.row(ber).host, "rack 4");
+  ASSERT_EQ(rig.keys.size(), 3U);
+  EXPECT_EQ(rig.keys[0].use, KeyChanged::Use::kNone);
+  EXPECT_EQ(rig.keys[0].public_key, old);
+  EXPECT_EQ(rig.keys[2].use, KeyChanged::Use::kAgent);
+  EXPECT_EQ(rig.keys[2].public_key, std::string(40, 'n'));
+  ASSERT_EQ(rig.closed.size(), 1U) << "whoever holds the old key is cut";
+}
+
 TEST(Engine, NothingOfARevokedKeyIsStored) {
   Shop rig;
   RigAgent& ber = rig.agent_in("ber");

@@ -21,9 +21,12 @@ struct Peer {
   Principal who = kAgent;
   int fd = 10;
   std::string routing_id = "r1";
+  std::string key = "old";
 
   GateOutput raw(std::vector<Bytes> parts) {
-    return gate.receive({routing_id, user_id_of(who), "127.0.0.1", fd, std::move(parts)}, kNow);
+    const bool agent = std::holds_alternative<AgentId>(who);
+    const std::string user = agent ? with_key(user_id_of(who), key) : user_id_of(who);
+    return gate.receive({routing_id, user, "127.0.0.1", fd, std::move(parts)}, kNow);
   }
 
   GateOutput say(const AgentMessage& message) {
@@ -268,11 +271,23 @@ TEST(Gate, ARoutingIdUnderAnotherKeyOrDescriptorIsAnotherConnection) {
   EXPECT_EQ(only_rejection(out), Rejection::kNoSession);
 }
 
+TEST(Gate, AnAgentWithANewKeyIsHeardAndItsOldKeyIsNot) {
+  Gate gate = a_gate();
+  Peer thief{gate};
+  thief.say(Hello{});
+  EXPECT_EQ(gate.bar(kAgent, "old"), std::vector<int>{thief.fd});
+  Peer agent{gate, kAgent, 11, "r2", "new/with a slash"};
+  EXPECT_NE(event_as<AgentHello>(agent.say(Hello{})), nullptr);
+  // It had connected before the renewal, and speaks only now.
+  Peer sleeper{gate, kAgent, 12, "r3", "old"};
+  EXPECT_EQ(only_rejection(sleeper.say(Hello{})), Rejection::kRevoked);
+}
+
 TEST(Gate, OfARevokedAgentNothingIsTakenOrAnswered) {
   Gate gate = a_gate();
   Peer peer{gate};
   peer.say(Hello{});
-  EXPECT_EQ(gate.bar(kAgent), std::vector<int>{peer.fd});
+  EXPECT_EQ(gate.bar(kAgent, "old"), std::vector<int>{peer.fd});
   const auto out = peer.say(Hello{});
   EXPECT_TRUE(out.events.empty());
   EXPECT_TRUE(out.replies.empty());
