@@ -15,17 +15,18 @@ class EnrollingCollector {
   enum class Mode { kAnswer, kSwallow };
 
   explicit EnrollingCollector(Mode mode)
-      : mode_(mode),
-        thread_([this] { serve(); }) {}
+      : mode_(mode) {}
 
   ~EnrollingCollector() {
     stop_ = true;
-    thread_.join();
+    if (thread_.joinable()) thread_.join();
   }
 
-  void admit(const std::string& key) { collector_.admit(key); }  // Before anybody connects.
+  void admit(const std::string& key) { collector_.admit(key); }  // Before there is a bundle.
 
+  /// From now on it answers.
   Bundle bundle(const io::CurveKeyPair& keys) {
+    if (!thread_.joinable()) thread_ = std::thread([this] { serve(); });
     return {.endpoints = {collector_.endpoint()},
             .server_keys = {collector_.keys().public_key},
             .region = "eu-west",
@@ -129,6 +130,32 @@ TEST_F(EnrolTest, AUsedBundleSaysHowToGetANewOne) {
   EXPECT_NE(refused.error().text.find("tocsin-collector enroll --region eu-west"),
             std::string::npos);
   EXPECT_TRUE(std::filesystem::exists(options().pending_path));
+}
+
+TEST_F(EnrolTest, ABundleThatNamesItsAgentRenewsTheKeyAndNothingElse) {
+  EnrollingCollector collector(EnrollingCollector::Mode::kAnswer);
+  collector.admit(one_time_.public_key);
+  Bundle bundle = collector.bundle(one_time_);
+  bundle.agent = AgentId{{7}};
+  // There is nobody yet whose key could be renewed.
+  EXPECT_EQ(enrol(loop_, bundle, options()).error().code, Errc::kInvalid);
+  bundle.agent.reset();
+  const auto before = enrol(loop_, bundle, options());
+  ASSERT_TRUE(before) << before.error().text;
+
+  bundle.agent = AgentId{{8}};
+  const auto other = enrol(loop_, bundle, options());
+  EXPECT_EQ(other.error().code, Errc::kInvalid);
+  EXPECT_NE(other.error().text.find("is agent " + before->agent.str()), std::string::npos)
+      << other.error().text;
+  EXPECT_EQ(collector.asked(), 1);
+
+  bundle.agent = AgentId{{7}};
+  const auto after = enrol(loop_, bundle, options());
+  ASSERT_TRUE(after) << after.error().text;
+  EXPECT_EQ(after->agent, before->agent);
+  EXPECT_NE(after->keys.public_key, before->keys.public_key);
+  EXPECT_EQ(load_identity(options().identity_path)->keys.public_key, after->keys.public_key);
 }
 
 TEST_F(EnrolTest, AnExpiredBundleIsNotEvenTried) {

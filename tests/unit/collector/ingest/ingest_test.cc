@@ -164,7 +164,7 @@ class IngestTest : public ::testing::Test {
     order(KeyChanged{Use::kAgent, agent_keys.public_key, kAgent.bytes, WallTime::never()});
     order(KeyChanged{Use::kEnrolment, enrolment_keys.public_key, kEnrolment.bytes,
                      clock.now().wall + 1h});
-    auto started = Ingest::start({"tcp://127.0.0.1:*", server}, {engine, orders, clock});
+    auto started = Ingest::start({"tcp://127.0.0.1:*", server}, {engine, orders, ingest_clock});
     ASSERT_TRUE(started) << started.error().text;
     ingest = *std::move(started);
   }
@@ -207,6 +207,7 @@ class IngestTest : public ::testing::Test {
   CapturedLog captured;
   io::ZmqContext context;
   SystemClock clock;
+  SystemClock ingest_clock;  ///< Of the thread of `ingest`.
   FakeEngine engine;
   LinkBox orders;
   io::CurveKeyPair server, agent_keys, enrolment_keys;
