@@ -49,7 +49,7 @@ def monitors_yaml(regions: dict[str, str], monitors: list[Monitor], hook_url: st
              "  - {key: system, name: Monitoring itself, policy: page-ops}\n"
              "monitors:\n")
     text += "".join(m.yaml() for m in monitors)
-    components = ", ".join(f"{{monitor: {m.key}}}" for m in monitors)
+    components = ", ".join(f"{{monitor: {m.key}}}" for m in monitors[:100])  # A page has 500 at most.
     text += (f"status-pages:\n  - {{slug: {page}, title: {title}, "
              f"groups: [{{name: Site, components: [{components}]}}]}}\n")
     return text
