@@ -1,9 +1,9 @@
 #include "collector/channels/email.h"
 
 #include "collector/channels/email_body.h"
-#include "collector/channels/secret_file.h"
 #include "common/base/strings.h"
 #include "common/io/log.h"
+#include "common/io/secret_file.h"
 
 #include <fmt/format.h>
 
@@ -88,7 +88,8 @@ std::unique_ptr<SendHandle> EmailChannel::post(const OutboxRow& message, std::st
   mail.data = std::move(data);
   mail.deadline = deadline;
   if (!options_.username.empty()) {
-    Expected<std::string> password = read_secret_file(options_.secrets_dir, options_.password_file);
+    Expected<std::string> password =
+        io::read_secret_file(options_.secrets_dir, options_.password_file);
     if (!password) {
       refuse(password.error().text);
       return handle;

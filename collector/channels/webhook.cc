@@ -1,9 +1,9 @@
 #include "collector/channels/webhook.h"
 
-#include "collector/channels/secret_file.h"
 #include "collector/channels/webhook_body.h"
 #include "collector/channels/webhook_signature.h"
 #include "common/base/strings.h"
+#include "common/io/secret_file.h"
 
 #include <fmt/format.h>
 
@@ -117,7 +117,7 @@ std::unique_ptr<SendHandle> WebhookChannel::post(const ChannelSpec& destination,
                   {"webhook-timestamp", std::to_string(seconds)}};
   if (!destination.secret_file.empty()) {
     const Expected<std::string> text =
-        read_secret_file(options_.secrets_dir, destination.secret_file);
+        io::read_secret_file(options_.secrets_dir, destination.secret_file);
     if (!text) {
       refuse(text.error());
       return handle;

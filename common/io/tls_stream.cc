@@ -108,6 +108,42 @@ Expected<std::unique_ptr<TlsStream>> TlsStream::accept(std::shared_ptr<const Tls
   return out;
 }
 
+TlsSession::~TlsSession() { SSL_SESSION_free(session_); }
+
+void TlsStream::offer_alpn(std::string_view protocols) {
+  SSL_set_alpn_protos(ssl_, reinterpret_cast<const unsigned char*>(protocols.data()),
+                      static_cast<unsigned>(protocols.size()));
+}
+
+Expected<void> TlsStream::use_identity(const TlsIdentity& identity) {
+  if (SSL_use_cert_and_key(ssl_, identity.certificate_, identity.key_, identity.chain_, 1) == 1) {
+    return {};
+  }
+  return fail(Errc::kInvalid, "client certificate: {}", take_openssl_error());
+}
+
+void TlsStream::allow_resumption(const TlsSession* session) {
+  SSL_clear_options(ssl_, SSL_OP_NO_TICKET);
+  if (session != nullptr) SSL_set_session(ssl_, session->session_);
+}
+
+std::string_view TlsStream::alpn() const {
+  const unsigned char* alpn = nullptr;
+  unsigned size = 0;
+  SSL_get0_alpn_selected(ssl_, &alpn, &size);
+  return {reinterpret_cast<const char*>(alpn), size};
+}
+
+bool TlsStream::resumed() const { return SSL_session_reused(ssl_) == 1; }
+
+std::shared_ptr<const TlsSession> TlsStream::session() const {
+  if (!verify_errors_.empty()) return nullptr;
+  SSL_SESSION* session = SSL_get1_session(ssl_);
+  if (session == nullptr) return nullptr;
+  std::shared_ptr<const TlsSession> out{new TlsSession{session}};
+  return SSL_SESSION_is_resumable(session) == 1 ? out : nullptr;
+}
+
 void TlsStream::say_goodbye() {
   if (SSL_is_init_finished(ssl_) == 1) SSL_shutdown(ssl_);
   ERR_clear_error();
@@ -193,10 +229,7 @@ TlsFacts TlsStream::facts() const {
   TlsFacts out;
   out.version = SSL_get_version(ssl_);
   if (const char* cipher = SSL_get_cipher_name(ssl_)) out.cipher = cipher;
-  const unsigned char* alpn = nullptr;
-  unsigned alpn_size = 0;
-  SSL_get0_alpn_selected(ssl_, &alpn, &alpn_size);
-  out.alpn = printable({reinterpret_cast<const char*>(alpn), alpn_size}, 40);
+  out.alpn = printable(alpn(), 40);
   const X509* leaf = SSL_get0_peer_certificate(ssl_);
   if (leaf == nullptr) return out;
   out.not_before = to_wall(X509_get0_notBefore(leaf));

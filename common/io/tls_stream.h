@@ -6,14 +6,17 @@
 
 #include "common/base/expected.h"
 #include "common/io/tls_context.h"
+#include "common/io/tls_identity.h"
 #include "common/model/observation.h"
 
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
+struct ssl_session_st;
 struct ssl_st;
 struct x509_store_ctx_st;
 
@@ -35,6 +38,22 @@ struct TlsResult {
   std::size_t bytes = 0;
 };
 
+/// A session that may be resumed: secret, immutable.
+class TlsSession {
+ public:
+  ~TlsSession();
+  TlsSession(const TlsSession&) = delete;
+  TlsSession& operator=(const TlsSession&) = delete;
+
+ private:
+  friend class TlsStream;
+
+  explicit TlsSession(ssl_session_st* session)
+      : session_(session) {}
+
+  ssl_session_st* session_;
+};
+
 /// One connection, of a client unless it came from `accept`. One thread.
 class TlsStream {
  public:
@@ -50,6 +69,14 @@ class TlsStream {
   TlsStream(const TlsStream&) = delete;
   TlsStream& operator=(const TlsStream&) = delete;
 
+  /// Before the handshake: offers these protocols instead of http/1.1 alone. Each is preceded by a
+  /// byte with its length (RFC 7301 section 3.1).
+  void offer_alpn(std::string_view protocols);
+  /// Before the handshake: shown to a server that asks for a certificate.
+  Expected<void> use_identity(const TlsIdentity& identity);
+  /// Before the handshake: asks for tickets, and resumes the session when there is one.
+  void allow_resumption(const TlsSession* session);
+
   /// Completes even when the certificate is bad: ask verify_failure() before sending anything.
   TlsStep handshake();
   TlsResult read(std::span<char> into);
@@ -59,6 +86,15 @@ class TlsStream {
 
   /// After a complete handshake: nothing if the chain and the name are good.
   std::optional<Failure> verify_failure() const;
+
+  /// What was agreed on by ALPN; empty when nothing was. Valid with the stream.
+  std::string_view alpn() const;
+  /// After the handshake: it was an abbreviated one.
+  bool resumed() const;
+  /// What a later connection may resume; null when the server gave nothing, or when the certificate
+  /// is not good: a resumed session is not verified again. With TLS 1.3 the server sends it after
+  /// the handshake, so ask when the exchange is over.
+  std::shared_ptr<const TlsSession> session() const;
 
   /// Why handshake(), read() or write() gave kFailed, kReset, kCut or kClosed: a tls.* reason.
   const Failure& failure() const { return failure_; }

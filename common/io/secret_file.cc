@@ -1,4 +1,4 @@
-#include "collector/channels/secret_file.h"
+#include "common/io/secret_file.h"
 
 #include "common/base/strings.h"
 #include "common/io/fd.h"
@@ -11,7 +11,7 @@
 #include <cerrno>
 #include <cstdlib>
 
-namespace tocsin::collector {
+namespace tocsin::io {
 
 Expected<std::string> read_secret_file(const std::string& secrets_dir, const std::string& name) {
   if (name.find('/') != std::string::npos || name.empty() || name.front() == '.') {
@@ -19,13 +19,13 @@ Expected<std::string> read_secret_file(const std::string& secrets_dir, const std
                 printable(name), secrets_dir);
   }
   std::string path = secrets_dir + "/" + name;
-  io::Fd fd;
+  Fd fd;
   if (const char* credentials = std::getenv("CREDENTIALS_DIRECTORY"); credentials != nullptr) {
     std::string handed = fmt::format("{}/secrets_{}", credentials, name);
-    fd = io::Fd{::open(handed.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY)};
+    fd = Fd{::open(handed.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY)};
     if (fd) path = std::move(handed);
   }
-  if (!fd) fd = io::Fd{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY)};
+  if (!fd) fd = Fd{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY)};
   if (!fd) return fail_errno("open secret file " + path, errno);
   std::array<char, kSecretFileBytesMax + 1> buffer;
   std::string out;
@@ -39,4 +39,4 @@ Expected<std::string> read_secret_file(const std::string& secrets_dir, const std
   return fail(Errc::kLimit, "secret file {}: more than {} bytes", path, kSecretFileBytesMax);
 }
 
-}  // namespace tocsin::collector
+}  // namespace tocsin::io

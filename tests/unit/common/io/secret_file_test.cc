@@ -1,4 +1,4 @@
-#include "collector/channels/secret_file.h"
+#include "common/io/secret_file.h"
 
 #include "common/io/file.h"
 #include "tests/unit/common/io/scratch_dir.h"
@@ -7,7 +7,7 @@
 
 #include <cstdlib>
 
-namespace tocsin::collector {
+namespace tocsin::io {
 namespace {
 
 class SecretFile : public ::testing::Test {
@@ -48,4 +48,4 @@ TEST_F(SecretFile, ANameCannotLeaveTheDirectory) {
 }
 
 }  // namespace
-}  // namespace tocsin::collector
+}  // namespace tocsin::io
