@@ -1,5 +1,6 @@
 #include "collector/ports/catalog_fields.h"
 #include "collector/ports/catalog_node.h"
+#include "collector/ports/http_node.h"
 #include "common/assert/parser.h"
 #include "common/base/strings.h"
 
@@ -21,47 +22,6 @@ constexpr std::array<std::string_view, 3> kTypes{"http", "tcp", "dns"};
 /// Words of the language whose checks come with later versions.
 constexpr std::array<std::string_view, 8> kLaterTypes{"icmp",      "tls", "smtp",      "grpc",
                                                       "websocket", "udp", "heartbeat", "composite"};
-
-void read_headers(MapReader& reader, std::vector<Header>& out, Errors& errors) {
-  const Node* node = reader.child("headers");
-  if (node == nullptr) return;
-  if (node->kind == Node::Kind::kMap) {
-    for (const auto& [name, value] : node->entries) {
-      if (value.kind != Node::Kind::kString && value.kind != Node::Kind::kNumber) {
-        errors.push_back({fmt::format("{}.{}", reader.path_of("headers"), printable(name, 64)),
-                          fmt::format("{}expected text", describe(value.mark))});
-        continue;
-      }
-      out.push_back({name, value.text});
-    }
-    return;
-  }
-  if (node->kind != Node::Kind::kList) {
-    return reader.error("headers",
-                        "expected a map of names and values, or a list of 'Name: value'");
-  }
-  each(reader, "headers", [&](const Node& item, const std::string& path) {
-    const std::size_t colon = item.text.find(':');
-    if (item.kind != Node::Kind::kString || colon == std::string::npos) {
-      errors.push_back({path, fmt::format("{}expected 'Name: value'", describe(item.mark))});
-      return;
-    }
-    out.push_back({item.text.substr(0, colon),
-                   std::string{trim(std::string_view{item.text}.substr(colon + 1))}});
-  });
-}
-
-Target read_http(MapReader& reader, Errors& errors) {
-  HttpTarget http;
-  reader.text("url", http.url);
-  reader.text("method", http.method);
-  read_headers(reader, http.headers, errors);
-  reader.text("body", http.body);
-  reader.integer("redirects", 0, 10, http.redirects_max);
-  reader.boolean("verify", http.verify);
-  reader.text("ca", http.ca_pem);
-  return http;
-}
 
 /// "tcp://HOST:PORT", IPv6 addresses in brackets.
 bool split_tcp_url(std::string_view url, TcpTarget& out) {
@@ -124,7 +84,7 @@ bool read_target(MapReader& reader, const std::string& name, Target& out, Errors
   std::string type;
   reader.text("type", type);
   if (type == "http") {
-    out = read_http(reader, errors);
+    out = read_http_target(reader, errors);
   } else if (type == "tcp") {
     out = read_tcp(reader);
   } else if (type == "dns") {
@@ -140,10 +100,10 @@ bool read_target(MapReader& reader, const std::string& name, Target& out, Errors
       reader.error("type", one_of(type, {kTypes.begin(), kTypes.end()}));
     }
     // One mistake, one error: which of these belong cannot be known.
-    for (const char* key : {"url", "method", "headers", "body", "redirects", "verify", "ca", "host",
-                            "port", "send", "expect", "record", "resolver", "tcp"}) {
+    for (const char* key : {"url", "host", "port", "send", "expect", "record", "resolver", "tcp"}) {
       reader.has(key);
     }
+    for (const char* key : kHttpKeys) reader.has(key);
     return false;
   }
   return true;
@@ -260,31 +220,7 @@ Node conditions(const std::vector<Condition>& all) {
   return out;
 }
 
-Node headers_to_node(const std::vector<Header>& headers) {
-  Node map = Node::map();
-  for (const Header& h : headers) {
-    if (map.find(h.name) != nullptr) {  // Twice the same name: only the list form can say it.
-      Node list = Node::list();
-      for (const Header& each_header : headers) {
-        list.items.push_back(
-            Node::string(fmt::format("{}: {}", each_header.name, each_header.value)));
-      }
-      return list;
-    }
-    map.set(h.name, Node::string(h.value));
-  }
-  return map;
-}
-
-void set_target(Node& out, const HttpTarget& http) {
-  out.set("url", Node::string(http.url));
-  out.set("method", Node::string(http.method));
-  if (!http.headers.empty()) out.set("headers", headers_to_node(http.headers));
-  if (!http.body.empty()) out.set("body", Node::string(http.body));
-  out.set("redirects", Node::integer(http.redirects_max));
-  out.set("verify", Node::boolean(http.verify));
-  if (!http.ca_pem.empty()) out.set("ca", Node::string(http.ca_pem));
-}
+void set_target(Node& out, const HttpTarget& http) { set_http_target(out, http); }
 
 void set_target(Node& out, const TcpTarget& tcp) {
   out.set("host", Node::string(tcp.host));

@@ -1,10 +1,12 @@
 #include "common/model/monitor_spec.h"
 
 #include "common/base/check.h"
+#include "common/base/ip_address.h"
 #include "common/base/strings.h"
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <set>
 
 namespace tocsin {
@@ -55,14 +57,99 @@ bool is_field_value(std::string_view s) {
                       [](char c) { return c == '\r' || c == '\n' || c == '\0'; });
 }
 
+/// What the agent will look for in its secrets_dir: never a path.
+bool is_secret_file(std::string_view s) {
+  return !s.empty() && s.size() <= 100 && s.front() != '.' &&
+         std::all_of(s.begin(), s.end(), [](char c) { return c > 0x20 && c < 0x7f && c != '/'; });
+}
+
+bool is_host_name(std::string_view s) {
+  return !s.empty() && s.size() <= 253 && !IpAddress::parse(s) &&
+         std::all_of(s.begin(), s.end(), [](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                  c == '-' || c == '.' || c == '_';
+         });
+}
+
+/// "ADDRESS", "ADDRESS:PORT" or "[ADDRESS]:PORT".
+bool is_resolver(std::string_view s) {
+  if (IpAddress::parse(s)) return true;
+  const std::size_t colon = s.rfind(':');
+  if (colon == std::string_view::npos) return false;
+  std::string_view host = s.substr(0, colon);
+  const std::string_view port = s.substr(colon + 1);
+  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+  std::uint16_t value = 0;
+  const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), value);
+  return IpAddress::parse(host) && error == std::errc{} && end == port.data() + port.size() &&
+         value != 0;
+}
+
+constexpr std::string_view kSecretFileRule =
+    "expected {file: NAME}, a file in the agent's secrets_dir, without slashes";
+
+bool names_header(const HttpTarget& http, std::string_view name) {
+  const auto is = [&](const Header& h) { return iequals(h.name, name); };
+  return std::any_of(http.headers.begin(), http.headers.end(), is) ||
+         std::any_of(http.secret_headers.begin(), http.secret_headers.end(), is);
+}
+
+void check_credentials(const HttpTarget& http, Errors& errors) {
+  using Kind = HttpAuth::Kind;
+  if (http.auth.kind != Kind::kNone) {
+    errors.expect(is_secret_file(http.auth.secret_file), "auth", "{}", kSecretFileRule);
+    errors.expect(!names_header(http, "authorization"), "auth",
+                  "expected either auth or a header Authorization, not both");
+  }
+  const std::string& user = http.auth.username;
+  const bool user_ok = !user.empty() && user.size() <= 256 && is_field_value(user) &&
+                       user.find(':') == std::string::npos;
+  errors.expect(http.auth.kind != Kind::kBasic || user_ok, "auth",
+                "expected a username of 1 to 256 bytes without a colon");
+  for (std::size_t i = 0; i < http.secret_headers.size(); ++i) {
+    const Header& h = http.secret_headers[i];
+    errors.expect(is_header_name(h.name) && is_secret_file(h.value),
+                  fmt::format("headers[{}]", http.headers.size() + i),
+                  "expected a header name, and {{file: NAME}} without slashes");
+  }
+  errors.expect(http.client_cert_file.empty() || is_secret_file(http.client_cert_file),
+                "client_certificate", "{}", kSecretFileRule);
+  errors.expect(http.client_key_file.empty() ||
+                    (is_secret_file(http.client_key_file) && !http.client_cert_file.empty()),
+                "client_key", "{}, and a client_certificate", kSecretFileRule);
+}
+
+void check_connection(const HttpTarget& http, Errors& errors) {
+  errors.expect(http.server_name.empty() || is_host_name(http.server_name), "server_name",
+                "expected a host name");
+  errors.expect(http.resolver.empty() || is_resolver(http.resolver), "resolver",
+                "expected ADDRESS or ADDRESS:PORT, IPv6 addresses in brackets");
+  errors.expect(http.proxy.empty() || is_key(http.proxy), "proxy",
+                "expected the name of a proxy in the agent's file");
+  errors.expect(http.version != HttpVersion::k2 || http.method != "CONNECT", "http",
+                "expected auto or 1.1 with the method CONNECT");
+  errors.expect(http.connection != ConnectionMode::kResume || http.url.starts_with("https://"),
+                "connection", "expected cold or reuse with http://: only TLS has sessions");
+  errors.expect(http.connection != ConnectionMode::kReuse ||
+                    (http.method != "POST" && http.method != "PATCH" && http.method != "CONNECT"),
+                "connection",
+                "expected cold or resume with the method {}: a kept connection may turn out to be "
+                "closed, and only idempotent requests can be sent again",
+                printable(http.method, 20));
+  errors.expect(http.body_max == 0 || (http.body_max >= 1024 && http.body_max <= 1024 * 1024),
+                "body_max", "expected 1KiB to 1MiB");
+}
+
 void check_target(const HttpTarget& http, Errors& errors) {
   const bool scheme = http.url.starts_with("http://") || http.url.starts_with("https://");
   errors.expect(scheme && http.url.size() <= 2048, "url",
                 "expected an absolute http:// or https:// URL of at most 2048 bytes");
   errors.expect(std::find(kMethods.begin(), kMethods.end(), http.method) != kMethods.end(),
-                "method", "expected GET, HEAD, POST, PUT, PATCH, DELETE or OPTIONS, not '{}'",
+                "method",
+                "expected GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE or CONNECT, not '{}'",
                 printable(http.method, 20));
-  errors.expect(http.headers.size() <= 20, "headers", "expected at most 20 headers");
+  errors.expect(http.headers.size() + http.secret_headers.size() <= 20, "headers",
+                "expected at most 20 headers");
   for (std::size_t i = 0; i < http.headers.size(); ++i) {
     const Header& h = http.headers[i];
     errors.expect(is_header_name(h.name) && is_field_value(h.value) && h.value.size() <= 4096,
@@ -72,6 +159,10 @@ void check_target(const HttpTarget& http, Errors& errors) {
   errors.expect(http.body.size() <= 65536, "body", "expected at most 64 KiB");
   errors.expect(http.redirects_max >= 0 && http.redirects_max <= 10, "redirects",
                 "expected 0 to 10");
+  errors.expect(http.method != "TRACE" || http.body.empty(), "body",
+                "expected none with the method TRACE (RFC 9110 section 9.3.8)");
+  check_credentials(http, errors);
+  check_connection(http, errors);
 }
 
 void check_target(const TcpTarget& tcp, Errors& errors) {
@@ -196,6 +287,30 @@ std::vector<FieldError> validate(const MonitorSpec& spec) {
   e.expect(is_key(spec.service), "service", "expected a service's key");
   std::visit([&](const auto& target) { check_target(target, e); }, p.target);
   return std::move(e.list);
+}
+
+const char* to_string(HttpVersion version) {
+  switch (version) {
+    case HttpVersion::kAuto:
+      return "auto";
+    case HttpVersion::k11:
+      return "1.1";
+    case HttpVersion::k2:
+      return "2";
+  }
+  return "?";
+}
+
+const char* to_string(ConnectionMode mode) {
+  switch (mode) {
+    case ConnectionMode::kCold:
+      return "cold";
+    case ConnectionMode::kResume:
+      return "resume";
+    case ConnectionMode::kReuse:
+      return "reuse";
+  }
+  return "?";
 }
 
 const char* type_name(const Target& target) {

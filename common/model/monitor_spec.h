@@ -26,6 +26,31 @@ struct Header {
   friend bool operator==(const Header&, const Header&) = default;
 };
 
+/// Who the request says it is (RFC 7617, RFC 6750). The secret itself is never in a spec: it is the
+/// content of a file of that name in the agent's `secrets_dir`.
+struct HttpAuth {
+  enum class Kind : std::uint8_t { kNone = 0, kBasic = 1, kBearer = 2 };
+
+  Kind kind = Kind::kNone;
+  std::string username;     ///< Only kBasic; at most 256 bytes, no colon.
+  std::string secret_file;  ///< The password or the token.
+
+  friend bool operator==(const HttpAuth&, const HttpAuth&) = default;
+};
+
+enum class HttpVersion : std::uint8_t {
+  kAuto = 0,  ///< What the server picks by ALPN; HTTP/1.1 without TLS.
+  k11 = 1,
+  k2 = 2,  ///< By ALPN; without TLS by prior knowledge (RFC 9113 section 3.3).
+};
+
+/// What may be left from an earlier attempt of the same monitor.
+enum class ConnectionMode : std::uint8_t {
+  kCold = 0,    ///< Nothing: resolved, connected and shaken hands afresh.
+  kResume = 1,  ///< The TLS session; the connection is fresh.
+  kReuse = 2,   ///< The connection itself, when it is still open.
+};
+
 struct HttpTarget {
   std::string url;  ///< http or https, absolute; userinfo refused.
   std::string method = "GET";
@@ -34,6 +59,18 @@ struct HttpTarget {
   int redirects_max = 5;        ///< 0..10; 0 does not follow.
   bool verify = true;           ///< Certificate chain and name.
   std::string ca_pem;           ///< Instead of the system's roots when not empty.
+  HttpAuth auth;
+  std::vector<Header> secret_headers;  ///< Values are names of secret files; 20 with `headers`.
+  std::string
+      server_name;  ///< SNI and the certificate's name at the URL's own origin; empty: its host.
+  std::string resolver;  ///< As of DnsTarget, for host names; empty: the agent's.
+  HttpVersion version = HttpVersion::kAuto;
+  bool allow_downgrade = false;  ///< Redirects from https to http are followed.
+  std::string proxy;             ///< A name among the agent's `proxies`; empty: none.
+  std::string client_cert_file;  ///< Secret file, PEM: certificate, chain and, if alone, the key.
+  std::string client_key_file;   ///< Secret file, PEM; empty: in client_cert_file.
+  ConnectionMode connection = ConnectionMode::kCold;
+  std::uint32_t body_max = 0;  ///< Bytes of the body that are kept, 1 KiB..1 MiB; 0: the default.
 
   friend bool operator==(const HttpTarget&, const HttpTarget&) = default;
 };
@@ -152,6 +189,9 @@ struct FieldError {
 /// Every rule of a spec at once, paths relative to the monitor ("timeout"). Empty: valid. Does not
 /// look at other objects (unknown regions or services are the catalogue's business).
 std::vector<FieldError> validate(const MonitorSpec& spec);
+
+const char* to_string(HttpVersion version);
+const char* to_string(ConnectionMode mode);
 
 /// "http", "tcp", "dns".
 const char* type_name(const Target& target);

@@ -35,6 +35,23 @@ struct Failure {
   friend bool operator==(const Failure&, const Failure&) = default;
 };
 
+/// One request of a chain of redirects, the last one included.
+struct HttpHop {
+  static constexpr std::size_t kUrlMax = 250;  ///< An ellipsis may follow.
+
+  std::string url;     ///< Printable.
+  std::string remote;  ///< Address and port.
+  int status = 0;      ///< 0: there was no response.
+  Phases phases;       ///< Of this request alone.
+
+  friend bool operator==(const HttpHop&, const HttpHop&) = default;
+};
+
+/// How the connection of the last response came about.
+enum class ConnectionUse : std::uint8_t { kCold = 0, kResumed = 1, kReused = 2 };
+
+const char* to_string(ConnectionUse use);
+
 struct HttpFacts {
   int status = 0;
   std::string version;          ///< "1.1"
@@ -43,6 +60,9 @@ struct HttpFacts {
   std::uint64_t body_bytes = 0;  ///< Received in all.
   bool body_cut = false;
   std::uint32_t redirects = 0;
+  std::vector<HttpHop> hops;  ///< Only when there was a redirect; at most 11.
+  ConnectionUse connection = ConnectionUse::kCold;
+  std::string decoded;  ///< The content codings taken off the body, "gzip"; empty: none.
 
   friend bool operator==(const HttpFacts&, const HttpFacts&) = default;
 };

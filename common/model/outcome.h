@@ -72,6 +72,14 @@ enum class Reason : std::uint16_t {
   kHttpTooManyRedirects = 405,
   kHttpBadRedirect = 406,
   kHttpEmptyReply = 407,
+  kHttpProxy = 408,              ///< The proxy could not reach the target.
+  kHttpBadEncoding = 409,        ///< The body is not what its content-encoding says.
+  kHttpDecodedTooLarge = 410,    ///< A compression bomb.
+  kHttpVersion = 411,            ///< The wanted version of HTTP was not agreed on.
+  kHttpStreamReset = 412,        ///< HTTP/2: RST_STREAM.
+  kHttpGoaway = 413,             ///< HTTP/2: GOAWAY before the response.
+  kHttpTooManyInterim = 414,     ///< 1xx responses without an end.
+  kHttpRedirectDowngrade = 415,  ///< From https to http.
 
   kTcpTimeout = 450,
   kTcpReset = 451,
@@ -90,6 +98,9 @@ enum class Reason : std::uint16_t {
 
   kPolicyDeniedAddress = 600,
   kPolicyUnsupported = 601,  ///< This agent cannot run such a spec.
+  kPolicySecret = 602,       ///< A secret file that the spec names is not there or not usable.
+  kPolicyProxyUnknown = 603,
+  kPolicyProxy = 604,  ///< The agent's own proxy cannot be reached, or refuses.
 
   kSelfResolver = 700,
   kSelfDescriptors = 701,

@@ -71,22 +71,69 @@ Expected<Condition> from_proto(const v1::Condition& in) {
   return out;
 }
 
+void to_proto(const Header& header, v1::Header& out) {
+  out.set_name(header.name);
+  out.set_value(header.value);
+}
+
+void to_proto(const HttpTarget& http, v1::HttpTarget& out) {
+  out.set_url(http.url);
+  out.set_method(http.method);
+  for (const Header& h : http.headers) to_proto(h, *out.add_headers());
+  out.set_body(http.body);
+  out.set_redirects_max(static_cast<std::uint32_t>(http.redirects_max));
+  out.set_verify(http.verify);
+  out.set_ca_pem(http.ca_pem);
+  out.set_auth(static_cast<std::uint32_t>(http.auth.kind));
+  out.set_auth_username(http.auth.username);
+  out.set_auth_secret_file(http.auth.secret_file);
+  for (const Header& h : http.secret_headers) to_proto(h, *out.add_secret_headers());
+  out.set_server_name(http.server_name);
+  out.set_resolver(http.resolver);
+  out.set_version(static_cast<std::uint32_t>(http.version));
+  out.set_allow_downgrade(http.allow_downgrade);
+  out.set_proxy(http.proxy);
+  out.set_client_cert_file(http.client_cert_file);
+  out.set_client_key_file(http.client_key_file);
+  out.set_connection(static_cast<std::uint32_t>(http.connection));
+  out.set_body_max(http.body_max);
+}
+
+Expected<HttpTarget> from_proto(const v1::HttpTarget& in) {
+  if (in.auth() > static_cast<std::uint32_t>(HttpAuth::Kind::kBearer) ||
+      in.version() > static_cast<std::uint32_t>(HttpVersion::k2) ||
+      in.connection() > static_cast<std::uint32_t>(ConnectionMode::kReuse)) {
+    return fail(Errc::kUnsupported,
+                "spec.http: its auth, version or connection is unknown to this version");
+  }
+  HttpTarget out;
+  out.url = in.url();
+  out.method = in.method();
+  for (const v1::Header& h : in.headers()) out.headers.push_back({h.name(), h.value()});
+  out.body = in.body();
+  out.redirects_max = static_cast<int>(in.redirects_max());
+  out.verify = in.verify();
+  out.ca_pem = in.ca_pem();
+  out.auth = {static_cast<HttpAuth::Kind>(in.auth()), in.auth_username(), in.auth_secret_file()};
+  for (const v1::Header& h : in.secret_headers())
+    out.secret_headers.push_back({h.name(), h.value()});
+  out.server_name = in.server_name();
+  out.resolver = in.resolver();
+  out.version = static_cast<HttpVersion>(in.version());
+  out.allow_downgrade = in.allow_downgrade();
+  out.proxy = in.proxy();
+  out.client_cert_file = in.client_cert_file();
+  out.client_key_file = in.client_key_file();
+  out.connection = static_cast<ConnectionMode>(in.connection());
+  out.body_max = in.body_max();
+  return out;
+}
+
 }  // namespace
 
 void to_proto(const ProbeSpec& spec, v1::ProbeSpec& out) {
   if (const auto* http = std::get_if<HttpTarget>(&spec.target)) {
-    v1::HttpTarget& t = *out.mutable_http();
-    t.set_url(http->url);
-    t.set_method(http->method);
-    for (const Header& h : http->headers) {
-      v1::Header& header = *t.add_headers();
-      header.set_name(h.name);
-      header.set_value(h.value);
-    }
-    t.set_body(http->body);
-    t.set_redirects_max(static_cast<std::uint32_t>(http->redirects_max));
-    t.set_verify(http->verify);
-    t.set_ca_pem(http->ca_pem);
+    to_proto(*http, *out.mutable_http());
   } else if (const auto* tcp = std::get_if<TcpTarget>(&spec.target)) {
     v1::TcpTarget& t = *out.mutable_tcp();
     t.set_host(tcp->host);
@@ -115,15 +162,7 @@ Expected<ProbeSpec> from_proto(const v1::ProbeSpec& in) {
   ProbeSpec out;
   switch (in.target_case()) {
     case v1::ProbeSpec::kHttp: {
-      HttpTarget t;
-      t.url = in.http().url();
-      t.method = in.http().method();
-      for (const v1::Header& h : in.http().headers()) t.headers.push_back({h.name(), h.value()});
-      t.body = in.http().body();
-      t.redirects_max = static_cast<int>(in.http().redirects_max());
-      t.verify = in.http().verify();
-      t.ca_pem = in.http().ca_pem();
-      out.target = std::move(t);
+      TRY_ASSIGN(out.target, from_proto(in.http()));
       break;
     }
     case v1::ProbeSpec::kTcp: {
