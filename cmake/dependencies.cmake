@@ -26,7 +26,10 @@ foreach(
   ZMQ:libzmq
   YAML:yaml-0.1
   ARGON2:libargon2
-  RE2:re2)
+  RE2:re2
+  NGHTTP2:libnghttp2
+  BROTLI:libbrotlidec
+  ZLIB_PC:zlib)
   string(REPLACE ":" ";" pair ${pair})
   list(GET pair 0 var)
   list(GET pair 1 module)
@@ -43,6 +46,9 @@ tocsin_dep(dep_zmq PkgConfig::ZMQ Threads::Threads)
 tocsin_dep(dep_yaml PkgConfig::YAML)
 tocsin_dep(dep_argon2 PkgConfig::ARGON2)
 tocsin_dep(dep_re2 PkgConfig::RE2)
+tocsin_dep(dep_nghttp2 PkgConfig::NGHTTP2)
+tocsin_dep(dep_brotli PkgConfig::BROTLI)
+tocsin_dep(dep_zlib PkgConfig::ZLIB_PC)
 tocsin_dep(dep_simdjson simdjson::simdjson)
 tocsin_dep(dep_json nlohmann_json::nlohmann_json)
 tocsin_dep(dep_spdlog spdlog::spdlog)

@@ -2,6 +2,7 @@
 
 #include "common/base/ip_address.h"
 #include "common/base/strings.h"
+#include "common/codec/url.h"
 #include "common/io/yaml.h"
 #include "common/io/zmq_socket.h"
 
@@ -165,6 +166,49 @@ void read_egress(MapReader& top, AgentConfig& config, std::vector<FieldError>& e
   reader.finish();
 }
 
+/// `NAME: http://HOST:PORT`, or `NAME: {url: ..., username: U, password: {file: NAME}}`.
+void read_proxy(const std::string& name, const Node& node, AgentConfig& config,
+                std::vector<FieldError>& errors) {
+  const std::string path = "proxies." + printable(name, 63);
+  const auto error = [&](std::string text) { errors.push_back({path, std::move(text)}); };
+  if (!is_key(name)) return error("expected a name of a-z, 0-9 and -, at most 63 characters");
+  std::string text = node.text;
+  ProxySettings out;
+  out.name = name;
+  if (node.kind == Node::Kind::kMap) {
+    MapReader reader(node, path, errors);
+    reader.text("url", text);
+    reader.text("username", out.username);
+    if (const Node* password = reader.child("password")) {
+      MapReader inner(*password, path + ".password", errors);
+      inner.text("file", out.secret_file);
+      inner.finish();
+    }
+    reader.finish();
+  }
+  const auto url = parse_url(text);
+  if (!url || url->https || url->path != "/") {
+    return error("expected http://HOST:PORT, the proxy's address");
+  }
+  if (out.username.empty() != out.secret_file.empty()) {
+    return error("expected both username and password: {file: NAME}, or neither");
+  }
+  out.host = url->host;
+  out.host_is_address = url->host_is_address;
+  out.port = url->port;
+  config.proxies.push_back(std::move(out));
+}
+
+void read_proxies(MapReader& top, AgentConfig& config, std::vector<FieldError>& errors) {
+  const Node* node = top.child("proxies");
+  if (node == nullptr) return;
+  if (node->kind != Node::Kind::kMap || node->entries.size() > AgentConfig::kProxiesMax) {
+    return top.error("proxies", fmt::format("expected a map of at most {} names and addresses",
+                                            AgentConfig::kProxiesMax));
+  }
+  for (const auto& [name, proxy] : node->entries) read_proxy(name, proxy, config, errors);
+}
+
 /// "127.0.0.1:7402", "[::1]:0".
 bool is_listen_address(std::string_view text) {
   const auto colon = text.rfind(':');
@@ -206,6 +250,7 @@ void read_top(const Node& tree, AgentConfig& config, std::vector<FieldError>& er
   top.integer("max_in_flight", 1, 100'000, config.max_in_flight);
   top.integer("max_in_flight_per_target", 1, 1'000, config.max_in_flight_per_target);
   top.text("secrets_dir", config.secrets_dir);
+  read_proxies(top, config, errors);
   top.texts("resolvers", config.resolvers);
   top.duration("shutdown_grace", config.shutdown_grace);
   if (config.shutdown_grace > std::chrono::minutes{10}) {

@@ -6,6 +6,7 @@
 // as YAML, so that TOCSIN_RESOLVERS='[192.0.2.1, 192.0.2.2]' is a list. docs/operations.md lists
 // every key.
 
+#include "agent/probe/proxy_settings.h"
 #include "common/base/expected.h"
 #include "common/base/time.h"
 #include "common/codec/node.h"
@@ -24,6 +25,7 @@ namespace tocsin::agent {
 
 struct AgentConfig {
   static constexpr std::size_t kEndpointsMax = 16;
+  static constexpr std::size_t kProxiesMax = 64;
   static constexpr std::int64_t kSpoolMin = 8LL << 20;
   static constexpr std::int64_t kSpoolMax = 1LL << 40;
 
@@ -37,6 +39,7 @@ struct AgentConfig {
   int max_in_flight = 1000;
   int max_in_flight_per_target = 4;
   std::string secrets_dir = "/etc/tocsin/secrets";
+  std::vector<ProxySettings> proxies;  ///< That monitors may name; at most kProxiesMax.
   std::vector<std::string> resolvers;  ///< "ADDRESS" or "ADDRESS:PORT"; empty: the system's.
   Duration shutdown_grace = std::chrono::seconds{25};
   log::Options log;

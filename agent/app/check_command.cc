@@ -50,7 +50,9 @@ Expected<Observation> observe(io::EventLoop& loop, const CheckRequest& request) 
   options.egress = std::move(egress);
   options.region = "check";
   if (request.resolver) options.dns_servers = {*request.resolver};
-  options.load_roots = http != nullptr && http->url.starts_with("https://");
+  if (request.proxy) options.proxies = {*request.proxy};
+  options.secrets_dir = request.secrets_dir;
+  options.load_roots = http != nullptr && http->ca_pem.empty() && http->url.starts_with("https://");
   TRY_ASSIGN(const auto pool, ProbePool::open(loop, std::move(options)));
   std::optional<Observation> result;
   const auto handle =

@@ -112,7 +112,17 @@ std::string http_facts(const HttpFacts& http) {
   if (http.redirects > 0) {
     line += fmt::format(", {} redirect{}", http.redirects, http.redirects == 1 ? "" : "s");
   }
+  if (!http.decoded.empty()) line += ", " + http.decoded;
+  if (http.connection != ConnectionUse::kCold) {
+    line += fmt::format(", connection {}", to_string(http.connection));
+  }
   std::string out = fact("http", line);
+  for (std::size_t i = 0; i < http.hops.size(); ++i) {
+    const HttpHop& hop = http.hops[i];
+    const std::string status = hop.status == 0 ? "-" : std::to_string(hop.status);
+    out += fact(fmt::format("hop {}", i + 1),
+                fmt::format("{} {} {}", status, milliseconds(hop.phases.total_us), hop.url));
+  }
   for (const Header& header : http.headers) {
     if (header.name == "content-type" || header.name == "server" || header.name == "location") {
       out += fact(header.name, header.value);
@@ -194,8 +204,18 @@ Node json_of(const HttpFacts& http) {
   for (const Header& header : http.headers) {
     headers.push_back(Node::map({{"name", text(header.name)}, {"value", text(header.value)}}));
   }
+  std::vector<Node> hops;
+  for (const HttpHop& hop : http.hops) {
+    hops.push_back(Node::map({{"url", text(hop.url)},
+                              {"address", text(hop.remote)},
+                              {"status", Node::integer(hop.status)},
+                              {"phases", json_of(hop.phases)}}));
+  }
   return Node::map({{"status", Node::integer(http.status)},
                     {"version", text(http.version)},
+                    {"connection", text(to_string(http.connection))},
+                    {"decoded", text(http.decoded)},
+                    {"hops", Node::list(std::move(hops))},
                     {"headers", Node::list(std::move(headers))},
                     {"body_bytes", whole(http.body_bytes)},
                     {"body_cut", Node::boolean(http.body_cut)},

@@ -1,12 +1,12 @@
 #include "agent/app/check_request.h"
 
+#include "agent/app/check_http.h"
 #include "common/assert/evaluator.h"
 #include "common/assert/parser.h"
 #include "common/base/strings.h"
 #include "common/codec/url.h"
 
 #include <algorithm>
-#include <charconv>
 
 namespace tocsin::agent {
 
@@ -20,34 +20,12 @@ struct Given {
   std::string url;
   std::vector<std::string> conditions;
   std::vector<std::string> degraded;
-  std::string method;
-  std::vector<Header> headers;
-  std::string body;
+  CheckHttpOptions http;
   std::string send;
   std::string expect;
-  int redirects = HttpTarget{}.redirects_max;
-  bool insecure = false;
   std::vector<std::string_view> http_only;  ///< Options given that only HTTP has.
   std::vector<std::string_view> tcp_only;
 };
-
-Expected<Header> parse_header(const std::string& text) {
-  const std::size_t colon = text.find(':');
-  if (colon == std::string::npos || colon == 0) {
-    return fail(Errc::kInvalid, "--header: expected 'NAME: VALUE', not '{}'", printable(text, 60));
-  }
-  return Header{text.substr(0, colon), std::string{trim(text.substr(colon + 1))}};
-}
-
-Expected<int> parse_count(std::string_view option, const std::string& text, int most) {
-  int out = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
-  if (error != std::errc{} || end != text.data() + text.size() || out < 0 || out > most) {
-    return fail(Errc::kInvalid, "{}: expected 0 to {}, not '{}'", option, most,
-                printable(text, 40));
-  }
-  return out;
-}
 
 Expected<TcpTarget> parse_tcp(const std::string& url) {
   // The same rules for hosts and ports as in URLs; the scheme's own port is never meant.
@@ -105,14 +83,9 @@ Expected<Target> parse_target(const Given& given) {
                 printable(url, 80));
   }
   TRY(parse_url(url));
-  HttpTarget out;
+  HttpTarget out = given.http.target;
   out.url = url;
-  if (!given.method.empty()) out.method = given.method;
-  if (given.method.empty() && !given.body.empty()) out.method = "POST";
-  out.headers = given.headers;
-  out.body = given.body;
-  out.redirects_max = given.redirects;
-  out.verify = !given.insecure;
+  if (out.method.empty()) out.method = out.body.empty() ? "GET" : "POST";
   return Target{std::move(out)};
 }
 
@@ -141,6 +114,13 @@ Expected<std::vector<Condition>> parse_conditions(std::string_view option,
     out.push_back(*std::move(condition));
   }
   return out;
+}
+
+/// Null when it is not among them; valid with the list.
+const std::string_view* find_option(const std::vector<std::string_view>& among,
+                                    std::string_view name) {
+  const auto at = std::find(among.begin(), among.end(), name);
+  return at == among.end() ? nullptr : &*at;
 }
 
 /// Reads the words into `given` and `out`.
@@ -186,9 +166,9 @@ class WordReader {
       out_.spec.family = IpFamily::kV4;
     } else if (name == "-6") {
       out_.spec.family = IpFamily::kV6;
-    } else if (name == "--insecure") {
-      given_.insecure = true;
-      given_.http_only.push_back("--insecure");
+    } else if (const auto* flag = find_option(http_flags(), name)) {
+      take_http_flag(*flag, given_.http);
+      given_.http_only.push_back(*flag);
     } else {
       return false;
     }
@@ -196,12 +176,14 @@ class WordReader {
   }
 
   Expected<void> read_valued(const std::string& name) {
-    static constexpr std::string_view kOptions[] = {
-        "--timeout", "--assert",    "--degraded", "--method", "--header",   "--body", "--send",
-        "--expect",  "--redirects", "--resolver", "--json",   "--insecure", "--help"};
-    const auto* known = std::find(std::begin(kOptions), std::end(kOptions), name);
-    if (known == std::end(kOptions)) {
-      const std::string_view near = did_you_mean(name, {std::begin(kOptions), std::end(kOptions)});
+    std::vector<std::string_view> options{"--timeout",     "--assert", "--degraded",
+                                          "--send",        "--expect", "--resolver",
+                                          "--secrets-dir", "--json",   "--help"};
+    options.insert(options.end(), http_options().begin(), http_options().end());
+    options.insert(options.end(), http_flags().begin(), http_flags().end());
+    const auto* known = find_option(options, name);
+    if (known == nullptr) {
+      const std::string_view near = did_you_mean(name, options);
       return fail(Errc::kInvalid, "unknown option {}{}", printable(name, 40),
                   near.empty() ? "" : fmt::format("; did you mean {}?", near));
     }
@@ -233,19 +215,14 @@ class WordReader {
       (name == "--send" ? given_.send : given_.expect) = value;
       return {};
     }
-    given_.http_only.push_back(name);
-    if (name == "--redirects") {
-      TRY_ASSIGN(given_.redirects, parse_count(name, value, 10));
-    } else if (name == "--header") {
-      TRY_ASSIGN(Header header, parse_header(value));
-      given_.headers.push_back(std::move(header));
-    } else if (name == "--method") {
-      given_.method = value;
-    } else if (name == "--body") {
-      given_.body = value;
-    } else {
-      return fail(Errc::kInvalid, "{} takes no value", name);
+    if (name == "--secrets-dir") {
+      out_.secrets_dir = value;
+      return {};
     }
+    const auto* option = find_option(http_options(), name);
+    if (option == nullptr) return fail(Errc::kInvalid, "{} takes no value", name);
+    given_.http_only.push_back(*option);
+    TRY(take_http_option(*option, value, given_.http));
     return {};
   }
 
@@ -275,11 +252,13 @@ Expected<CheckRequest> parse_check_request(const std::vector<std::string>& words
   CheckRequest out;
   Given given;
   out.spec.retry.retries = 0;
+  given.http.target.method.clear();
   TRY((WordReader{words, given, out}.read()));
   if (out.help) return out;
   if (given.url.empty()) return fail(Errc::kInvalid, "expected a URL; see check --help");
   TRY_ASSIGN(out.spec.target, parse_target(given));
   TRY(check_options_fit(given, out.spec.target));
+  out.proxy = given.http.proxy;
   TRY_ASSIGN(out.spec.assertions.all,
              parse_conditions("--assert", given.conditions, out.spec.target));
   TRY_ASSIGN(out.spec.degraded, parse_conditions("--degraded", given.degraded, out.spec.target));
@@ -296,8 +275,13 @@ const char* check_usage() {
          "  --assert CONDITION      must hold; may be given again (status == 200)\n"
          "  --degraded CONDITION    passes, but slow (latency > 800ms); may be given again\n"
          "  --timeout DURATION      of the whole attempt; 10s\n"
-         "  --method M, --header 'NAME: VALUE', --body TEXT, --redirects N, --insecure\n"
+         "  --method M, --header 'NAME: VALUE', --body TEXT, --body-base64 TEXT, --body-max "
+         "BYTES,\n"
+         "  --redirects N, --allow-downgrade, --http auto|1.1|2, --proxy http://HOST:PORT,\n"
+         "  --insecure, --ca PATH, --server-name NAME, --basic USERNAME:FILE, --bearer FILE,\n"
+         "  --secret-header 'NAME: FILE', --client-certificate FILE, --client-key FILE\n"
          "                          http and https\n"
+         "  --secrets-dir DIR       where these FILEs are; /etc/tocsin/secrets\n"
          "  --send TEXT, --expect TEXT\n"
          "                          tcp\n"
          "  --resolver ADDR[:PORT]  asked for host names instead of the system's\n"

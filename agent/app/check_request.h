@@ -2,11 +2,12 @@
 // Question answered here: what did `tocsin-agent check ...` ask to be checked?
 //
 //   check URL [--timeout 10s] [--assert CONDITION]... [--degraded CONDITION]... [--json]
-//         [--method M] [--header 'NAME: VALUE']... [--body TEXT] [--send TEXT] [--expect TEXT]
-//         [--resolver ADDRESS[:PORT]] [--redirects N] [--insecure] [-4 | -6]
+//         [--send TEXT] [--expect TEXT] [--resolver ADDRESS[:PORT]] [--secrets-dir DIR] [-4 | -6]
+//         and what check_http.h reads
 //
 //   URL  http://..., https://..., tcp://HOST:PORT, dns://[SERVER]/NAME[?type=TYPE]
 
+#include "agent/probe/proxy_settings.h"
 #include "common/base/expected.h"
 #include "common/io/dns_channel.h"
 #include "common/model/monitor_spec.h"
@@ -22,6 +23,8 @@ struct CheckRequest {
   bool json = false;
   bool help = false;                      ///< Nothing else is set.
   std::optional<io::DnsServer> resolver;  ///< For host names; the system's otherwise.
+  std::optional<ProxySettings> proxy;     ///< That the spec names.
+  std::string secrets_dir = "/etc/tocsin/secrets";
 };
 
 /// `words` stand behind `check`. Errors are one line for the user.

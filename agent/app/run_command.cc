@@ -25,6 +25,8 @@ Expected<std::unique_ptr<ProbeRunner>> make_probes(io::EventLoop& loop, const st
   ProbePoolOptions options;
   options.egress = config.egress;
   options.region = region;
+  options.secrets_dir = config.secrets_dir;
+  options.proxies = config.proxies;
   for (const std::string& resolver : config.resolvers) {
     TRY_ASSIGN(const io::DnsServer server, io::DnsServer::parse(resolver));
     options.dns_servers.push_back(server);

@@ -33,15 +33,16 @@ void ConnectChain::start() {
     return give_up(
         {Reason::kConnectNoAddress, fmt::format("{} is not of the wanted family", address->str())});
   }
-  if (const auto known = context_.resolver().find(plan_.host, plan_.family)) {
+  io::Resolver& resolver = plan_.resolver != nullptr ? *plan_.resolver : context_.resolver();
+  if (const auto known = resolver.find(plan_.host, plan_.family)) {
     seen_.dns_cached = true;
     phases_.become(Phase::kConnect);  // Nothing was asked, so `dns` is zero.
     return use(known->addresses);
   }
   seen_.dns_cached = false;
-  resolving_ = context_.resolver().resolve(
-      plan_.host, plan_.family,
-      [this](io::ResolveResult result) { on_resolved(std::move(result)); });
+  resolving_ = resolver.resolve(plan_.host, plan_.family, [this](io::ResolveResult result) {
+    on_resolved(std::move(result));
+  });
 }
 
 void ConnectChain::on_resolved(io::ResolveResult result) {
@@ -99,6 +100,8 @@ void ConnectChain::on_ready() {
   switch (state_) {
     case State::kConnecting:
       return on_writable();
+    case State::kTunnelling:
+      return step_tunnel();
     case State::kHandshaking:
       return step_tls();
     case State::kIdle:
@@ -113,6 +116,25 @@ void ConnectChain::on_ready() {
 void ConnectChain::on_writable() {
   auto failed = io::connect_result(connection_->fd(), addresses_[next_ - 1], plan_.port);
   if (failed) return address_failed(*std::move(failed));
+  if (!plan_.tunnel.empty()) {
+    state_ = State::kTunnelling;
+    tunnel_.emplace(plan_.tunnel, seen_.remote);
+    return step_tunnel();
+  }
+  if (plan_.tls) return begin_tls();
+  open();
+}
+
+void ConnectChain::step_tunnel() {
+  switch (tunnel_->step(*connection_)) {
+    case ProxyTunnel::Step::kAgain:
+      return;
+    case ProxyTunnel::Step::kOpen:
+      break;
+    case ProxyTunnel::Step::kFailed:
+      // The proxy was reached, so its other addresses would say the same.
+      return give_up(tunnel_->failure());
+  }
   if (plan_.tls) return begin_tls();
   open();
 }
@@ -122,9 +144,17 @@ void ConnectChain::begin_tls() {
   phases_.enter(Phase::kTls, latency_clock());
   auto context = context_.tls(plan_.ca_pem);
   if (!context) return give_up({Reason::kSelfInternal, context.error().text});
-  auto stream = io::TlsStream::open(*std::move(context), connection_->fd(), plan_.host,
-                                    plan_.host_is_address);
+  const bool own_name = !plan_.tls_name.empty();
+  auto stream = io::TlsStream::open(*std::move(context), connection_->fd(),
+                                    own_name ? plan_.tls_name : plan_.host,
+                                    own_name ? plan_.tls_name_is_address : plan_.host_is_address);
   if (!stream) return give_up({Reason::kSelfInternal, stream.error().text});
+  if (!plan_.alpn.empty()) (*stream)->offer_alpn(plan_.alpn);
+  if (plan_.resumable) (*stream)->allow_resumption(plan_.session.get());
+  if (plan_.identity != nullptr) {
+    const auto used = (*stream)->use_identity(*plan_.identity);
+    if (!used) return give_up({Reason::kPolicySecret, used.error().text});
+  }
   connection_->set_tls(*std::move(stream));
   step_tls();
 }
@@ -190,6 +220,11 @@ Failure ConnectChain::timed_out() const {
       return {Reason::kDnsTimeout, fmt::format("no answer for {} in time", plan_.host)};
     case State::kConnecting:
       return {Reason::kConnectTimeout, fmt::format("{} did not answer in time", seen_.remote)};
+    case State::kTunnelling:
+      // The proxy took the request: that the server does not answer it is likelier than that the
+      // proxy hangs, and an outage must not hide behind a proxy.
+      return {Reason::kHttpProxy,
+              fmt::format("the proxy {} did not open a tunnel in time", seen_.remote)};
     case State::kHandshaking:
       return {Reason::kTlsTimeout,
               fmt::format("{} did not finish the TLS handshake in time", seen_.remote)};

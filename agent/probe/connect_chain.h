@@ -2,7 +2,7 @@
 // Question answered here: how does a host and port become an open (and, if wanted, encrypted)
 // connection, and where did the time go?
 //
-//   kIdle -> kResolving -> kConnecting -> [kHandshaking ->] kOpen
+//   kIdle -> kResolving -> kConnecting -> [kTunnelling ->] [kHandshaking ->] kOpen
 //                              ^ next address |
 //   Any state -> kFailed: no address left. Destroying the chain stops it in any state.
 //
@@ -16,6 +16,7 @@
 #include "agent/probe/connection.h"
 #include "agent/probe/phase_clock.h"
 #include "agent/probe/probe_context.h"
+#include "agent/probe/proxy_tunnel.h"
 #include "common/io/resolver.h"
 #include "common/model/observation.h"
 
@@ -33,7 +34,15 @@ struct ConnectPlan {
   IpFamily family = IpFamily::kAny;
   bool tls = false;
   bool verify = true;
-  std::string ca_pem;  ///< Empty: the system's roots.
+  std::string ca_pem;    ///< Empty: the system's roots.
+  std::string tls_name;  ///< SNI and the certificate's name; empty: `host`.
+  bool tls_name_is_address = false;
+  std::string_view alpn;  ///< See TlsStream::offer_alpn; empty: http/1.1 alone. Static.
+  std::shared_ptr<const io::TlsIdentity> identity;  ///< Null: none.
+  bool resumable = false;                           ///< Ask for a ticket.
+  std::shared_ptr<const io::TlsSession> session;    ///< To resume; null: none.
+  io::Resolver* resolver = nullptr;                 ///< Null: the agent's. Outlives the chain.
+  std::string tunnel;  ///< A CONNECT request to send before TLS: `host` is a proxy.
 };
 
 /// Its owner. Called as the last thing the chain does, so it may destroy the chain.
@@ -48,7 +57,15 @@ class ConnectOwner {
 
 class ConnectChain final : private ReadyHandler {
  public:
-  enum class State : std::uint8_t { kIdle, kResolving, kConnecting, kHandshaking, kOpen, kFailed };
+  enum class State : std::uint8_t {
+    kIdle,
+    kResolving,
+    kConnecting,
+    kTunnelling,
+    kHandshaking,
+    kOpen,
+    kFailed
+  };
 
   /// Everything by reference outlives the chain. `phases` is in kDns; `seen` gets remote, tried,
   /// dns_cached and tls.
@@ -72,6 +89,7 @@ class ConnectChain final : private ReadyHandler {
   void next_address();
   void on_ready() override;
   void on_writable();
+  void step_tunnel();
   void begin_tls();
   void step_tls();
   void address_failed(Failure failure);
@@ -92,6 +110,7 @@ class ConnectChain final : private ReadyHandler {
   std::optional<Failure> first_failure_;
   std::unique_ptr<Connection> connection_;
   io::TimerHandle address_timer_;
+  std::optional<ProxyTunnel> tunnel_;
 };
 
 }  // namespace tocsin::agent

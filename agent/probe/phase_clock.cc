@@ -52,6 +52,18 @@ void PhaseClock::enter(Phase next, MonoTime now) {
   since_ = now;
 }
 
+Phases PhaseClock::so_far(MonoTime now) {
+  enter(phase_, now);
+  return phases_;
+}
+
+Phases between(const Phases& earlier, const Phases& later) {
+  return {later.dns_us - earlier.dns_us,    later.connect_us - earlier.connect_us,
+          later.tls_us - earlier.tls_us,    later.send_us - earlier.send_us,
+          later.wait_us - earlier.wait_us,  later.receive_us - earlier.receive_us,
+          later.total_us - earlier.total_us};
+}
+
 Phases PhaseClock::finish(MonoTime now) {
   enter(phase_, now);
   return phases_;

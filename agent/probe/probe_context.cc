@@ -1,10 +1,16 @@
 #include "agent/probe/probe_context.h"
 
+#include "common/base/strings.h"
+#include "common/io/secret_file.h"
+
+#include <algorithm>
+
 namespace tocsin::agent {
 
 ProbeContext::ProbeContext(io::EventLoop& loop, Options options)
     : loop_(loop),
-      options_(std::move(options)) {}
+      options_(std::move(options)),
+      kept_(loop) {}
 
 Expected<std::unique_ptr<ProbeContext>> ProbeContext::open(io::EventLoop& loop, Options options) {
   std::unique_ptr<ProbeContext> out{new ProbeContext{loop, std::move(options)}};
@@ -59,6 +65,60 @@ Expected<std::shared_ptr<io::DnsChannel>> ProbeContext::dns_channel(const io::Dn
   }
   channels_.emplace(key, made);
   return made;
+}
+
+Expected<std::shared_ptr<io::Resolver>> ProbeContext::resolver_at(const io::DnsServer& server) {
+  const std::string key = server.str();
+  const auto known = resolvers_.find(key);
+  if (known != resolvers_.end()) return known->second;
+  io::ResolverOptions options;
+  options.servers = {server};
+  options.hosts_path = {};  // Whoever names a server wants to hear what that server says.
+  TRY_ASSIGN(std::shared_ptr<io::Resolver> made, io::Resolver::open(loop_, std::move(options)));
+  if (resolvers_.size() >= kResolversMax) {
+    std::erase_if(resolvers_, [](const auto& entry) { return entry.second.use_count() == 1; });
+  }
+  resolvers_.emplace(key, made);
+  return made;
+}
+
+Expected<io::Secret> ProbeContext::secret(const std::string& name) const {
+  if (options_.secrets_dir.empty()) {
+    return fail(Errc::kNotFound, "secret file {}: no secrets_dir was given", printable(name, 100));
+  }
+  TRY_ASSIGN(std::string text, io::read_secret_file(options_.secrets_dir, name));
+  while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.pop_back();
+  return io::Secret{std::move(text)};
+}
+
+Expected<std::shared_ptr<const io::TlsIdentity>> ProbeContext::identity(
+    const std::string& certificate_file, const std::string& key_file) {
+  TRY_ASSIGN(io::Secret certificate, secret(certificate_file));
+  io::Secret key;
+  if (!key_file.empty()) {
+    TRY_ASSIGN(key, secret(key_file));
+  }
+  const std::pair name{certificate_file, key_file};
+  const auto known = identities_.find(name);
+  if (known != identities_.end() &&
+      known->second.certificate_pem.reveal() == certificate.reveal() &&
+      known->second.key_pem.reveal() == key.reveal()) {
+    return known->second.made;
+  }
+  auto made = io::TlsIdentity::from_pem(certificate.reveal(), key.reveal());
+  if (!made) {
+    return fail(made.error().code, "secret file {}: {}",
+                printable(key_file.empty() ? certificate_file : key_file, 100), made.error().text);
+  }
+  if (identities_.size() >= kIdentitiesMax) identities_.clear();
+  identities_[name] = {std::move(certificate), std::move(key), *made};
+  return *std::move(made);
+}
+
+const ProxySettings* ProbeContext::proxy(std::string_view name) const {
+  const auto at = std::find_if(options_.proxies.begin(), options_.proxies.end(),
+                               [&](const ProxySettings& p) { return p.name == name; });
+  return at == options_.proxies.end() ? nullptr : &*at;
 }
 
 }  // namespace tocsin::agent

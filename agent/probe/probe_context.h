@@ -1,11 +1,15 @@
 #pragma once
 // Question answered here: what do all probes of one agent share?
 
+#include "agent/probe/connection_store.h"
+#include "agent/probe/proxy_settings.h"
 #include "common/base/time.h"
 #include "common/io/dns_channel.h"
 #include "common/io/event_loop.h"
 #include "common/io/resolver.h"
+#include "common/io/secret.h"
 #include "common/io/tls_context.h"
+#include "common/io/tls_identity.h"
 #include "common/model/egress.h"
 
 #include <array>
@@ -13,7 +17,9 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 namespace tocsin::agent {
@@ -30,11 +36,17 @@ class ProbeContext {
     std::string hosts_path = "/etc/hosts";
     /// Load the roots now (100 ms) instead of within the first HTTPS check's `tls` phase.
     bool load_roots = true;
+    std::string secrets_dir = {};
+    std::vector<ProxySettings> proxies = {};
   };
 
   /// Other roots and named DNS servers kept at a time; beyond it all idle ones are dropped.
   static constexpr std::size_t kTlsContextsMax = 64;
   static constexpr std::size_t kDnsChannelsMax = 256;
+  /// Resolvers that monitors name and client certificates kept at a time; beyond it all are dropped
+  /// that nothing uses.
+  static constexpr std::size_t kResolversMax = 64;
+  static constexpr std::size_t kIdentitiesMax = 256;
 
   static Expected<std::unique_ptr<ProbeContext>> open(io::EventLoop& loop, Options options);
 
@@ -56,6 +68,24 @@ class ProbeContext {
   Expected<std::shared_ptr<io::DnsChannel>> dns_channel(const io::DnsServer& server, bool tcp,
                                                         Duration timeout);
 
+  /// One that asks this server, for monitors that name it. Kept for the next caller; hold it while
+  /// it is used.
+  Expected<std::shared_ptr<io::Resolver>> resolver_at(const io::DnsServer& server);
+
+  /// The content of a file of `secrets_dir`, without a line break at its end. Reads the disk.
+  Expected<io::Secret> secret(const std::string& name) const;
+
+  /// The certificate and key of these secret files; `key_file` may be empty. The files are read at
+  /// each call, decoded again only when they have changed.
+  Expected<std::shared_ptr<const io::TlsIdentity>> identity(const std::string& certificate_file,
+                                                            const std::string& key_file);
+
+  /// By its name in the agent's file; null: there is none. Valid with the context.
+  const ProxySettings* proxy(std::string_view name) const;
+
+  /// What earlier attempts of monitors left for later ones, on their wish.
+  ConnectionStore& kept() { return kept_; }
+
   /// For one read; its content is gone at the next.
   std::array<char, 32 * 1024>& scratch() { return scratch_; }
 
@@ -68,6 +98,16 @@ class ProbeContext {
   std::shared_ptr<const io::TlsContext> system_roots_;  ///< Shared with the connections under way.
   std::map<std::string, std::shared_ptr<const io::TlsContext>> other_roots_;
   std::map<std::tuple<std::string, bool, std::int64_t>, std::shared_ptr<io::DnsChannel>> channels_;
+
+  struct Identity {
+    io::Secret certificate_pem;
+    io::Secret key_pem;
+    std::shared_ptr<const io::TlsIdentity> made;  ///< Shared with the connections under way.
+  };
+
+  std::map<std::string, std::shared_ptr<io::Resolver>> resolvers_;
+  std::map<std::pair<std::string, std::string>, Identity> identities_;
+  ConnectionStore kept_;
   std::array<char, 32 * 1024> scratch_{};
 };
 

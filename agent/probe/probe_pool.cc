@@ -40,7 +40,9 @@ Expected<std::unique_ptr<ProbePool>> ProbePool::open(io::EventLoop& loop,
                                                      .dns_servers = std::move(options.dns_servers),
                                                      .dns_cache = options.dns_cache,
                                                      .hosts_path = std::move(options.hosts_path),
-                                                     .load_roots = options.load_roots}));
+                                                     .load_roots = options.load_roots,
+                                                     .secrets_dir = std::move(options.secrets_dir),
+                                                     .proxies = std::move(options.proxies)}));
   return std::unique_ptr<ProbePool>{new ProbePool{std::move(context)}};
 }
 

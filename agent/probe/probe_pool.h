@@ -2,9 +2,11 @@
 // Question answered here: how are attempts of every kind made on one loop?
 //
 // Implements ProbeRunner with raw non-blocking sockets. Each attempt resolves, connects and speaks
-// afresh; nothing is kept between attempts but the resolver's socket and the TLS settings.
+// afresh; nothing is kept between attempts but the resolver's socket and the TLS settings, and what
+// a monitor explicitly wants kept (connection_store.h).
 
 #include "agent/ports/probe_runner.h"
+#include "agent/probe/proxy_settings.h"
 #include "common/io/dns_channel.h"
 #include "common/io/event_loop.h"
 #include "common/model/egress.h"
@@ -24,7 +26,9 @@ struct ProbePoolOptions {
   std::vector<io::DnsServer> dns_servers;  ///< Empty: those of /etc/resolv.conf.
   bool dns_cache = false;                  ///< Off: each attempt resolves afresh.
   std::string hosts_path = "/etc/hosts";
-  bool load_roots = true;  ///< At open, not within the first HTTPS check.
+  bool load_roots = true;              ///< At open, not within the first HTTPS check.
+  std::string secrets_dir;             ///< Where the files are that monitors name; empty: nowhere.
+  std::vector<ProxySettings> proxies;  ///< That monitors may name.
 };
 
 /// One thread: the loop's. Every handle must be destroyed before the pool. The process ignores

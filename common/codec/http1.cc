@@ -45,7 +45,14 @@ Expected<std::string> encode_request(const Request& request) {
   }
   std::string out;
   out.reserve(256 + request.url.path.size() + request.body.size());
-  out.append(request.method).append(" ").append(request.url.path).append(" HTTP/1.1\r\n");
+  out.append(request.method).append(" ");
+  if (request.method == "CONNECT") {
+    out.append(request.url.host_and_port());
+  } else {
+    if (request.absolute_form) out.append("http://").append(request.url.authority());
+    out.append(request.url.path);
+  }
+  out.append(" HTTP/1.1\r\n");
   const auto add = [&](std::string_view name, std::string_view value) {
     out.append(name).append(": ").append(value).append("\r\n");
   };
@@ -58,7 +65,7 @@ Expected<std::string> encode_request(const Request& request) {
   if (!has_line_break(request.user_agent)) add_ours("User-Agent", request.user_agent);
   add_ours("Accept", "*/*");
   add_ours("Accept-Encoding", "identity");
-  add("Connection", "close");
+  add("Connection", request.keep_alive ? "keep-alive" : "close");
   for (const Header& header : request.headers) add(header.name, header.value);
   const bool carries_body =
       request.method == "POST" || request.method == "PUT" || request.method == "PATCH";
@@ -76,8 +83,9 @@ const std::string* Response::find(std::string_view name) const {
 }
 
 struct ResponseParser::Impl {
-  Impl(bool head, ResponseLimits bounds)
+  Impl(bool head, bool connect, ResponseLimits bounds)
       : head_request(head),
+        connect_request(connect),
         limits(bounds) {
     llhttp_init(&parser, HTTP_RESPONSE, &settings());
     parser.data = this;
@@ -163,15 +171,15 @@ struct ResponseParser::Impl {
     response.version = parser.http_minor == 0 ? "1.0" : "1.1";
     if (is_interim()) {
       if (++response.interim > limits.interim) {
-        return stop(FaultKind::kProtocol,
+        return stop(FaultKind::kTooManyInterim,
                     fmt::format("more than {} interim responses", limits.interim));
       }
       return kNoBody;
     }
     state = State::kBody;
     // RFC 9112 section 6.3: these have no body even when a length is declared.
-    const bool bodiless =
-        head_request || response.status < 200 || response.status == 204 || response.status == 304;
+    const bool bodiless = head_request || response.status < 200 || response.status == 204 ||
+                          response.status == 304 || (connect_request && response.status < 300);
     return bodiless ? kNoBody : HPE_OK;
   }
 
@@ -188,6 +196,8 @@ struct ResponseParser::Impl {
 
   int on_end() {
     if (state == State::kHead) return HPE_OK;  // An interim response; the next one follows.
+    keeps_alive = response.status != 101 && !connect_request && parser.http_minor == 1 &&
+                  llhttp_should_keep_alive(&parser) == 1 && !ended;
     state = State::kDone;
     return HPE_PAUSED;
   }
@@ -210,6 +220,9 @@ struct ResponseParser::Impl {
 
   llhttp_t parser{};
   bool head_request;
+  bool connect_request;
+  bool ended = false;  ///< The connection.
+  bool keeps_alive = false;
   ResponseLimits limits;
   State state = State::kHead;
   Response response;
@@ -221,7 +234,10 @@ struct ResponseParser::Impl {
 };
 
 ResponseParser::ResponseParser(bool head_request, ResponseLimits limits)
-    : impl_(std::make_unique<Impl>(head_request, limits)) {}
+    : ResponseParser(head_request, false, limits) {}
+
+ResponseParser::ResponseParser(bool head_request, bool connect_request, ResponseLimits limits)
+    : impl_(std::make_unique<Impl>(head_request, connect_request, limits)) {}
 
 ResponseParser::ResponseParser(ResponseParser&&) noexcept = default;
 
@@ -238,6 +254,10 @@ ResponseParser::State ResponseParser::feed(std::string_view bytes) {
     my.stop(FaultKind::kProtocol, fmt::format("byte {}: {}", offset + 1,
                                               printable(llhttp_get_error_reason(&my.parser), 100)));
   }
+  // Bytes behind the end answer nothing that was asked.
+  if (my.state == State::kDone && llhttp_get_error_pos(&my.parser) != bytes.data() + bytes.size()) {
+    my.keeps_alive = false;
+  }
   my.fed += bytes.size();
   return my.state;
 }
@@ -249,6 +269,7 @@ ResponseParser::State ResponseParser::finish() {
     my.stop(FaultKind::kEmpty, "the connection ended before any byte of a response");
     return my.state;
   }
+  my.ended = true;
   // Completes a body that lasts until the end of the connection (on_end runs inside).
   llhttp_finish(&my.parser);
   if (my.state != State::kDone) {
@@ -258,6 +279,23 @@ ResponseParser::State ResponseParser::finish() {
 }
 
 ResponseParser::State ResponseParser::state() const { return impl_->state; }
+
+bool ResponseParser::keeps_alive() const { return impl_->keeps_alive; }
+
+Expected<void> Exchange::start(const Request& request, const ResponseLimits& limits) {
+  TRY_ASSIGN(request_, encode_request(request));
+  sent_ = 0;
+  began_ = false;
+  parser_.emplace(request.method == "HEAD", request.method == "CONNECT", limits);
+  return {};
+}
+
+std::string_view Exchange::pending() { return std::string_view{request_}.substr(sent_); }
+
+HttpExchange::State Exchange::feed(std::string_view bytes) {
+  began_ = began_ || !bytes.empty();
+  return parser_->feed(bytes);
+}
 
 const Response& ResponseParser::response() const { return impl_->response; }
 

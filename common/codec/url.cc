@@ -210,6 +210,11 @@ std::string Url::authority() const {
   return port == (https ? 443 : 80) ? name : fmt::format("{}:{}", name, port);
 }
 
+std::string Url::host_and_port() const {
+  return host.find(':') == std::string::npos ? fmt::format("{}:{}", host, port)
+                                             : fmt::format("[{}]:{}", host, port);
+}
+
 std::string Url::str() const {
   return fmt::format("{}://{}{}", https ? "https" : "http", authority(), path);
 }

@@ -35,6 +35,9 @@ struct Url {
   /// The Host header and the authority part: no port when it is the scheme's own.
   std::string authority() const;
 
+  /// Always with the port, IPv6 in brackets.
+  std::string host_and_port() const;
+
   std::string str() const;
 
   /// Scheme, host and port are the same.

@@ -183,7 +183,7 @@ TEST_F(HttpsProbing, DoesNotFollowFromHttpsToHttp) {
           "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:{}/\r\nContent-Length: 0\r\n\r\n",
           plain.port()))};
   const Observation seen = run(at(server.port(), certificate.ca_pem), 10s, IpFamily::kV4);
-  EXPECT_EQ(reason_of(seen), Reason::kHttpBadRedirect);
+  EXPECT_EQ(reason_of(seen), Reason::kHttpRedirectDowngrade);
   EXPECT_EQ(plain.accepted(), 0);
 }
 
