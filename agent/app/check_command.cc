@@ -54,12 +54,17 @@ Expected<Observation> observe(io::EventLoop& loop, const CheckRequest& request) 
   options.secrets_dir = request.secrets_dir;
   options.load_roots = http != nullptr && http->ca_pem.empty() && http->url.starts_with("https://");
   TRY_ASSIGN(const auto pool, ProbePool::open(loop, std::move(options)));
-  std::optional<Observation> result;
-  const auto handle =
-      pool->start(std::make_shared<const ProbeSpec>(request.spec), request.spec.timeout,
-                  [&result](Observation seen) { result = std::move(seen); });
-  while (!result) loop.run_once();
-  return *std::move(result);
+  const auto attempt = [&] {
+    std::optional<Observation> result;
+    const auto handle =
+        pool->start(std::make_shared<const ProbeSpec>(request.spec), request.spec.timeout,
+                    [&result](Observation seen) { result = std::move(seen); });
+    while (!result) loop.run_once();
+    return *std::move(result);
+  };
+  // What is resumed or reused must have been left by somebody.
+  if (http != nullptr && http->connection != ConnectionMode::kCold) attempt();
+  return attempt();
 }
 
 int could_not(const Error& error) {

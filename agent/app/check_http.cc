@@ -73,7 +73,8 @@ const std::vector<std::string_view>& http_options() {
   static const std::vector<std::string_view> kOptions{
       "--method",     "--header", "--body",        "--body-base64",   "--body-max",
       "--redirects",  "--basic",  "--bearer",      "--secret-header", "--client-certificate",
-      "--client-key", "--ca",     "--server-name", "--http",          "--proxy"};
+      "--client-key", "--ca",     "--server-name", "--http",          "--proxy",
+      "--connection"};
   return kOptions;
 }
 
@@ -123,6 +124,10 @@ Expected<void> take_http_option(std::string_view name, const std::string& value,
   } else if (name == "--http") {
     TRY_ASSIGN(t.version,
                parse_word(name, value, {HttpVersion::kAuto, HttpVersion::k11, HttpVersion::k2}));
+  } else if (name == "--connection") {
+    TRY_ASSIGN(t.connection, parse_word(name, value,
+                                        {ConnectionMode::kCold, ConnectionMode::kResume,
+                                         ConnectionMode::kReuse}));
   } else if (name == "--proxy") {
     TRY(take_proxy(value, out));
   } else {

@@ -278,6 +278,7 @@ const char* check_usage() {
          "  --method M, --header 'NAME: VALUE', --body TEXT, --body-base64 TEXT, --body-max "
          "BYTES,\n"
          "  --redirects N, --allow-downgrade, --http auto|1.1|2, --proxy http://HOST:PORT,\n"
+         "  --connection cold|resume|reuse (the second of two attempts is shown),\n"
          "  --insecure, --ca PATH, --server-name NAME, --basic USERNAME:FILE, --bearer FILE,\n"
          "  --secret-header 'NAME: FILE', --client-certificate FILE, --client-key FILE\n"
          "                          http and https\n"

@@ -24,9 +24,8 @@ tl::unexpected<DecodeError> error(Kind kind, std::string text) {
 /// What a decoder has put out so far, within the limit.
 class Output {
  public:
-  Output(std::string_view coding, std::size_t encoded, std::size_t most)
+  Output(std::string_view coding, std::size_t most)
       : coding_(coding),
-        encoded_(encoded),
         most_(most) {}
 
   std::array<char, 16 * 1024>& buffer() { return buffer_; }
@@ -39,11 +38,11 @@ class Output {
     return !out_.cut;
   }
 
-  /// At the end of the encoded bytes; `complete`: the decoder has seen its own end.
-  Result end(bool complete, bool input_cut) && {
-    if (out_.cut && out_.body.size() / kBombRatio > encoded_) {
+  /// The decoder has stopped after `encoded` bytes; `complete`: it has seen its own end.
+  Result end(std::size_t encoded, bool complete, bool input_cut) && {
+    if (out_.cut && out_.body.size() / kBombRatio > encoded) {
       return error(Kind::kBomb,
-                   fmt::format("{} bytes of {} decode to more than {}", encoded_, coding_, most_));
+                   fmt::format("{} bytes of {} decode to more than {}", encoded, coding_, most_));
     }
     if (!out_.cut && !complete && !input_cut) {
       return error(Kind::kCorrupt, fmt::format("the {} body ends too early", coding_));
@@ -54,7 +53,6 @@ class Output {
 
  private:
   std::string_view coding_;
-  std::size_t encoded_;
   std::size_t most_;
   DecodedContent out_;
   std::array<char, 16 * 1024> buffer_;
@@ -77,7 +75,7 @@ Result inflate_all(std::string_view coding, std::string_view body, const DecodeL
     return error(Kind::kCorrupt, "zlib cannot start");
   }
   const std::unique_ptr<z_stream, int (*)(z_stream*)> guard{&stream, &inflateEnd};
-  Output out{coding, body.size(), limits.most};
+  Output out{coding, limits.most};
   stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(body.data()));
   stream.avail_in = static_cast<uInt>(body.size());
   int state = Z_OK;
@@ -99,14 +97,14 @@ Result inflate_all(std::string_view coding, std::string_view body, const DecodeL
                                stream.msg == nullptr ? "bad data" : printable(stream.msg, 80)));
     }
   }
-  return std::move(out).end(state == Z_STREAM_END, limits.cut);
+  return std::move(out).end(body.size() - stream.avail_in, state == Z_STREAM_END, limits.cut);
 }
 
 Result unbrotli(std::string_view body, const DecodeLimits& limits) {
   const std::unique_ptr<BrotliDecoderState, void (*)(BrotliDecoderState*)> decoder{
       BrotliDecoderCreateInstance(nullptr, nullptr, nullptr), &BrotliDecoderDestroyInstance};
   if (decoder == nullptr) return error(Kind::kCorrupt, "brotli cannot start");
-  Output out{"br", body.size(), limits.most};
+  Output out{"br", limits.most};
   const auto* next_in = reinterpret_cast<const std::uint8_t*>(body.data());
   std::size_t left_in = body.size();
   BrotliDecoderResult state = BROTLI_DECODER_RESULT_NEEDS_MORE_OUTPUT;
@@ -122,7 +120,8 @@ Result unbrotli(std::string_view body, const DecodeLimits& limits) {
                  fmt::format("the body is not br: {}",
                              BrotliDecoderErrorString(BrotliDecoderGetErrorCode(decoder.get()))));
   }
-  return std::move(out).end(state == BROTLI_DECODER_RESULT_SUCCESS, limits.cut);
+  return std::move(out).end(body.size() - left_in, state == BROTLI_DECODER_RESULT_SUCCESS,
+                            limits.cut);
 }
 
 }  // namespace

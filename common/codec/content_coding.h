@@ -26,7 +26,7 @@ struct DecodeError {
   enum class Kind : std::uint8_t {
     kUnknown,  ///< A coding that is not among ours, or more than two.
     kCorrupt,  ///< Not what the coding says, or it ends too early.
-    kBomb,     ///< Larger than the limit and more than kBombRatio times what was sent.
+    kBomb,     ///< Larger than the limit and more than kBombRatio times what it was decoded from.
   };
 
   Kind kind = Kind::kCorrupt;

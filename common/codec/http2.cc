@@ -205,6 +205,22 @@ struct Session::Impl {
     return 0;
   }
 
+  /// Takes from nghttp2 what is to be written, not more at a time than a socket takes: it keeps the
+  /// rest of the body.
+  void fill() {
+    if (out_at == out.size()) {
+      out.clear();
+      out_at = 0;
+    }
+    while (out.size() < 64 * 1024) {
+      const std::uint8_t* data = nullptr;
+      const auto n = nghttp2_session_mem_send(session, &data);
+      if (n < 0) stop(FaultKind::kProtocol, nghttp2_strerror(static_cast<int>(n)));
+      if (n <= 0) return;
+      out.append(view(data, static_cast<std::size_t>(n)));
+    }
+  }
+
   std::string where() const {
     if (state == State::kHead) return "within the response head";
     const std::string* declared = response.find("content-length");
@@ -296,20 +312,8 @@ Expected<void> Session::start(const Request& request, const ResponseLimits& limi
 }
 
 std::string_view Session::pending() {
-  Impl& my = *impl_;
-  if (my.out_at == my.out.size()) {
-    my.out.clear();
-    my.out_at = 0;
-    // Not more at a time than a socket takes: nghttp2 keeps the rest of the body.
-    while (my.out.size() < 64 * 1024) {
-      const std::uint8_t* data = nullptr;
-      const auto n = nghttp2_session_mem_send(my.session, &data);
-      if (n < 0) my.stop(FaultKind::kProtocol, nghttp2_strerror(static_cast<int>(n)));
-      if (n <= 0) break;
-      my.out.append(view(data, static_cast<std::size_t>(n)));
-    }
-  }
-  return std::string_view{my.out}.substr(my.out_at);
+  impl_->fill();
+  return std::string_view{impl_->out}.substr(impl_->out_at);
 }
 
 void Session::consume(std::size_t bytes) { impl_->out_at += bytes; }
@@ -333,6 +337,7 @@ HttpExchange::State Session::feed(std::string_view bytes) {
   }
   const auto n = nghttp2_session_mem_recv(
       my.session, reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
+  my.fill();  // Only once its GOAWAY has been taken does nghttp2 say that it reads no more.
   if (n < 0) {
     my.stop(FaultKind::kProtocol,
             my.complaint.empty() ? nghttp2_strerror(static_cast<int>(n)) : my.complaint);

@@ -138,7 +138,10 @@ bool TlsStream::resumed() const { return SSL_session_reused(ssl_) == 1; }
 
 std::shared_ptr<const TlsSession> TlsStream::session() const {
   if (!verify_errors_.empty()) return nullptr;
-  SSL_SESSION* session = SSL_get1_session(ssl_);
+  const SSL_SESSION* current = SSL_get0_session(ssl_);
+  if (current == nullptr) return nullptr;
+  // A copy: SSL_free marks the session of a connection that was not shut down as not resumable.
+  SSL_SESSION* session = SSL_SESSION_dup(current);
   if (session == nullptr) return nullptr;
   std::shared_ptr<const TlsSession> out{new TlsSession{session}};
   return SSL_SESSION_is_resumable(session) == 1 ? out : nullptr;
