@@ -66,46 +66,78 @@ void ConnectChain::use(const std::vector<IpAddress>& addresses) {
     return give_up(
         {Reason::kConnectNoAddress, fmt::format("{} has no usable address", plan_.host)});
   }
+  // RFC 8305 section 4: the families take turns; within one the resolver's order stays.
+  std::vector<IpAddress> other;
+  const bool v4_first = addresses_.front().is_v4();
+  const auto split =
+      std::stable_partition(addresses_.begin(), addresses_.end(),
+                            [&](const IpAddress& address) { return address.is_v4() == v4_first; });
+  other.assign(split, addresses_.end());
+  addresses_.erase(split, addresses_.end());
+  for (std::size_t i = 0; i < other.size(); ++i) {
+    const std::size_t at = std::min(2 * i + 1, addresses_.size());
+    addresses_.insert(addresses_.begin() + static_cast<std::ptrdiff_t>(at), other[i]);
+  }
   next_address();
 }
 
 void ConnectChain::next_address() {
   connection_.reset();
   address_timer_.reset();
+  state_ = State::kConnecting;
+  phases_.enter(Phase::kConnect, latency_clock());
+  if (racing_.size() == kRacingMax) {
+    const std::unique_ptr<Racer> oldest = take(*racing_.front());
+    const std::string remote = oldest->address.with_port(plan_.port);
+    note(remote, {Reason::kConnectTimeout, fmt::format("{} did not answer in time", remote)});
+  }
   while (next_ < addresses_.size()) {
     const IpAddress& address = addresses_[next_++];
-    state_ = State::kConnecting;
-    phases_.enter(Phase::kConnect, latency_clock());
     seen_.remote = address.with_port(plan_.port);
     auto fd = io::start_connect(address, plan_.port);
     if (!fd) {
-      note(std::move(fd).error());
+      note(seen_.remote, std::move(fd).error());
       continue;
     }
-    connection_ = std::make_unique<Connection>(
-        context_.loop(), *std::move(fd), static_cast<ReadyHandler&>(*this), io::Interest::kWrite);
+    auto racer = std::make_unique<Racer>(*this, address);
+    racer->connection =
+        std::make_unique<Connection>(context_.loop(), *std::move(fd), *racer, io::Interest::kWrite);
+    racing_.push_back(std::move(racer));
     const auto rest = static_cast<std::int64_t>(addresses_.size() - next_);
     if (rest > 0) {
-      const Duration left = deadline_ - context_.loop().now().mono;
+      // An equal share when time is short, so that each has a chance.
+      const Duration share = (deadline_ - context_.loop().now().mono) / (rest + 1);
       address_timer_ =
-          context_.loop().after(left / (rest + 1), [this] { address_failed(timed_out()); });
+          context_.loop().after(std::min(kAttemptDelay, share), [this] { next_address(); });
     }
+    return;
+  }
+  if (!racing_.empty()) {
+    seen_.remote = racing_.front()->address.with_port(plan_.port);
     return;
   }
   CHECK(first_failure_);
   give_up(*first_failure_);
 }
 
+std::unique_ptr<ConnectChain::Racer> ConnectChain::take(const Racer& racer) {
+  const auto at = std::find_if(racing_.begin(), racing_.end(),
+                               [&](const auto& one) { return one.get() == &racer; });
+  CHECK(at != racing_.end());
+  std::unique_ptr<Racer> out = std::move(*at);
+  racing_.erase(at);
+  return out;
+}
+
 void ConnectChain::on_ready() {
   switch (state_) {
-    case State::kConnecting:
-      return on_writable();
     case State::kTunnelling:
       return step_tunnel();
     case State::kHandshaking:
       return step_tls();
     case State::kIdle:
     case State::kResolving:
+    case State::kConnecting:  // The racers have handlers of their own.
     case State::kOpen:
     case State::kFailed:
       break;
@@ -113,9 +145,19 @@ void ConnectChain::on_ready() {
   CHECK(false && "no descriptor is watched in this state");
 }
 
-void ConnectChain::on_writable() {
-  auto failed = io::connect_result(connection_->fd(), addresses_[next_ - 1], plan_.port);
-  if (failed) return address_failed(*std::move(failed));
+void ConnectChain::on_writable(Racer& racer) {
+  const std::unique_ptr<Racer> mine = take(racer);
+  const std::string remote = mine->address.with_port(plan_.port);
+  auto failed = io::connect_result(mine->connection->fd(), mine->address, plan_.port);
+  if (failed) {
+    note(remote, *std::move(failed));
+    return next_address();
+  }
+  racing_.clear();
+  address_timer_.reset();
+  seen_.remote = remote;
+  connection_ = std::move(mine->connection);
+  connection_->set_handler(*this);
   if (!plan_.tunnel.empty()) {
     state_ = State::kTunnelling;
     tunnel_.emplace(plan_.tunnel, seen_.remote);
@@ -185,13 +227,14 @@ void ConnectChain::step_tls() {
 }
 
 void ConnectChain::address_failed(Failure failure) {
-  note(std::move(failure));
+  note(seen_.remote, std::move(failure));
   next_address();
 }
 
-void ConnectChain::note(Failure failure) {
-  if (next_ < addresses_.size() && seen_.tried.size() < kTriedMax) {
-    seen_.tried.push_back(fmt::format("{}: {}", seen_.remote, to_string(failure.reason)));
+void ConnectChain::note(const std::string& remote, Failure failure) {
+  const bool goes_on = next_ < addresses_.size() || !racing_.empty();
+  if (goes_on && seen_.tried.size() < kTriedMax) {
+    seen_.tried.push_back(fmt::format("{}: {}", remote, to_string(failure.reason)));
   }
   if (!first_failure_ ||
       (!blames_target(first_failure_->reason) && blames_target(failure.reason))) {
@@ -202,6 +245,7 @@ void ConnectChain::note(Failure failure) {
 void ConnectChain::give_up(Failure failure) {
   state_ = State::kFailed;
   resolving_.reset();
+  racing_.clear();
   connection_.reset();
   address_timer_.reset();
   owner_.on_connect_failed(std::move(failure));

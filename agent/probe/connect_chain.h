@@ -7,11 +7,13 @@
 //   Any state -> kFailed: no address left. Destroying the chain stops it in any state.
 //
 // The addresses of the name are filtered by the egress policy before anything is sent to them, and
-// the connection goes to exactly the address that was judged. Each address may use an equal share
-// of what is left until the deadline, so that one that swallows packets does not hide a good one. A
-// connection whose certificate is bad is not tried elsewhere: the server was reached.
-// When all addresses fail, the failure reported is the first that blames the target, else the
-// first.
+// the connection goes to exactly the address that was judged. They race as RFC 8305 has it: the
+// families take turns (IPv4 first, as the resolver has them), the next address begins kAttemptDelay
+// after the one before (sooner when time is short) or at once when that has failed, and the first
+// that is connected wins; the others are dropped without a word. So neither an address nor a family
+// that swallows packets hides a good one. A connection whose certificate is bad is not tried
+// elsewhere: the server was reached. When all addresses fail, the failure reported is the first
+// that blames the target, else the first.
 
 #include "agent/probe/connection.h"
 #include "agent/probe/phase_clock.h"
@@ -83,17 +85,34 @@ class ConnectChain final : private ReadyHandler {
 
  private:
   static constexpr std::size_t kTriedMax = 16;
+  static constexpr Duration kAttemptDelay =
+      std::chrono::milliseconds{250};           ///< RFC 8305 section 5.
+  static constexpr std::size_t kRacingMax = 4;  ///< The oldest gives way.
+
+  /// One address that is being connected to.
+  struct Racer final : ReadyHandler {
+    Racer(ConnectChain& owner, const IpAddress& to)
+        : chain(owner),
+          address(to) {}
+
+    void on_ready() override { chain.on_writable(*this); }
+
+    ConnectChain& chain;
+    IpAddress address;
+    std::unique_ptr<Connection> connection;
+  };
 
   void on_resolved(io::ResolveResult result);
   void use(const std::vector<IpAddress>& addresses);
   void next_address();
   void on_ready() override;
-  void on_writable();
+  void on_writable(Racer& racer);
+  std::unique_ptr<Racer> take(const Racer& racer);
   void step_tunnel();
   void begin_tls();
   void step_tls();
   void address_failed(Failure failure);
-  void note(Failure failure);
+  void note(const std::string& remote, Failure failure);
   void give_up(Failure failure);
   void open();
 
@@ -108,7 +127,8 @@ class ConnectChain final : private ReadyHandler {
   std::vector<IpAddress> addresses_;
   std::size_t next_ = 0;
   std::optional<Failure> first_failure_;
-  std::unique_ptr<Connection> connection_;
+  std::vector<std::unique_ptr<Racer>> racing_;  ///< The oldest first.
+  std::unique_ptr<Connection> connection_;      ///< The winner.
   io::TimerHandle address_timer_;
   std::optional<ProxyTunnel> tunnel_;
 };

@@ -22,11 +22,12 @@ struct Listening {
   std::uint16_t port = 0;
 };
 
-Listening listen_on(const char* address, int backlog) {
+Listening listen_on(const char* address, int backlog, std::uint16_t port = 0) {
   Listening out{io::Fd{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)}, 0};
   CHECK(out.fd);
   sockaddr_in at{};
   at.sin_family = AF_INET;
+  at.sin_port = htons(port);
   CHECK(inet_pton(AF_INET, address, &at.sin_addr) == 1);
   CHECK(::bind(out.fd.get(), reinterpret_cast<sockaddr*>(&at), sizeof at) == 0);
   CHECK(::listen(out.fd.get(), backlog) == 0);
@@ -123,9 +124,9 @@ void Peer::stall() {
   }
 }
 
-LoopbackServer::LoopbackServer(Script script, const char* address)
+LoopbackServer::LoopbackServer(Script script, const char* address, std::uint16_t port)
     : script_(std::move(script)) {
-  Listening listening = listen_on(address, 64);
+  Listening listening = listen_on(address, 64, port);
   listen_ = std::move(listening.fd);
   port_ = listening.port;
   std::array<int, 2> ends{};

@@ -57,7 +57,8 @@ class LoopbackServer {
  public:
   using Script = std::function<void(Peer&)>;
 
-  explicit LoopbackServer(Script script, const char* address = "127.0.0.1");
+  /// Port 0: a free one. Another is for a second address of a port that is held already.
+  explicit LoopbackServer(Script script, const char* address = "127.0.0.1", std::uint16_t port = 0);
   ~LoopbackServer();
   LoopbackServer(const LoopbackServer&) = delete;
   LoopbackServer& operator=(const LoopbackServer&) = delete;

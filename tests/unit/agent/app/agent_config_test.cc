@@ -135,6 +135,23 @@ TEST(AgentConfig, TheEnvironmentCannotWidenEgress) {
   EXPECT_EQ(config->egress, EgressPolicy{});
 }
 
+TEST(AgentConfig, ProxiesHaveNamesAndMayHaveCredentials) {
+  const auto config = read(
+      "region: eu\n"
+      "proxies:\n"
+      "  plain: http://proxy.example:3128\n"
+      "  office: {url: \"http://192.0.2.7:8080\", username: u, password: {file: office}}\n");
+  ASSERT_TRUE(config) << config.error()[0];
+  EXPECT_EQ(config->proxies,
+            (std::vector<ProxySettings>{{"plain", "proxy.example", false, 3128, {}, {}},
+                                        {"office", "192.0.2.7", true, 8080, "u", "office"}}));
+  for (const char* wrong :
+       {"proxies: {A: http://a:1}", "proxies: {a: https://a:1}", "proxies: {a: http://a:1/path}",
+        "proxies: [a]", "proxies: {a: {url: http://a:1, username: u}}"}) {
+    EXPECT_FALSE(read(std::string{"region: eu\n"} + wrong)) << wrong;
+  }
+}
+
 TEST(ParseBytes, KnowsBinaryUnitsOnly) {
   EXPECT_EQ(parse_bytes("10").value(), 10);
   EXPECT_EQ(parse_bytes("2KiB").value(), 2048);

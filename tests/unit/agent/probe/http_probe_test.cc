@@ -305,9 +305,33 @@ TEST_F(HttpProbing, AnAddressThatSwallowsPacketsDoesNotHideAGoodOne) {
   HttpTarget target;
   target.url = fmt::format("http://two.example:{}/", full.port());
   const Observation seen = run(target, 400ms);
-  // The second address refuses, so what is reported is the first failure; both were tried.
+  // The second address refuses while the first one still may answer.
   EXPECT_EQ(reason_of(seen), Reason::kConnectTimeout);
-  EXPECT_EQ(seen.remote, fmt::format("127.0.0.2:{}", full.port()));
+  EXPECT_EQ(seen.remote, fmt::format("127.0.0.1:{}", full.port()));
+  EXPECT_EQ(seen.tried,
+            (std::vector<std::string>{fmt::format("127.0.0.2:{}: connect.refused", full.port())}));
+
+  const LoopbackServer good{respond(kOk), "127.0.0.2", full.port()};
+  const Observation raced = run(target);
+  EXPECT_EQ(raced.failure, std::nullopt) << detail_of(raced);
+  EXPECT_EQ(raced.remote, fmt::format("127.0.0.2:{}", full.port()));
+  EXPECT_GE(raced.phases.connect_us, 250'000U) << "the first has a start of 250 ms";
+}
+
+TEST_F(HttpProbing, TheFamiliesOfAddressesTakeTurns) {
+  const test::ClosedPort closed;
+  const ScratchDir dir;
+  std::ofstream{dir / "hosts"} << "127.0.0.2 two.example\n127.0.0.3 two.example\n"
+                               << "::1 two.example\n127.0.0.4 two.example\n";
+  open({.hosts_path = dir / "hosts"});
+  HttpTarget target;
+  target.url = fmt::format("http://two.example:{}/", closed.port());
+  const Observation seen = run(target);
+  ASSERT_EQ(seen.tried.size(), 3U);
+  EXPECT_TRUE(seen.tried[0].starts_with("127.0.0.2:")) << seen.tried[0];
+  EXPECT_TRUE(seen.tried[1].starts_with("[::1]:")) << seen.tried[1];
+  EXPECT_TRUE(seen.tried[2].starts_with("127.0.0.3:")) << seen.tried[2];
+  EXPECT_TRUE(seen.remote.starts_with("127.0.0.4:")) << seen.remote;
 }
 
 TEST_F(HttpProbing, AsksTheConfiguredResolver) {

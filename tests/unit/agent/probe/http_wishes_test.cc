@@ -49,11 +49,13 @@ TEST_F(HttpWishes, EveryWayToBreakHttp2HasItsReason) {
   for (int i = 0; i < 9; ++i) storm += h2_head("103");
   std::string flood;
   for (int i = 0; i < 101; ++i) flood += h2_field(fmt::format("x-{}", i), "v");
+
   struct Row {
     const char* what;
     std::string bytes;
     Reason reason;
   };
+
   const Row rows[] = {
       {"nothing", "", Reason::kHttpEmptyReply},
       {"settings alone", h2_settings(), Reason::kHttpEmptyReply},
@@ -92,9 +94,10 @@ TEST_F(HttpWishes, ASecretIsSentAndStruckOutOfWhatComesBack) {
   {
     const LoopbackServer server{[&request](Peer& peer) {
       request = peer.read_until("\r\n\r\n");
-      peer.write(fmt::format("HTTP/1.1 302 open sesame\r\nX-Echo: open sesame\r\n"
-                             "Location: ftp://open sesame/\r\nContent-Length: {}\r\n\r\n{}",
-                             request.size(), request));
+      peer.write(
+          fmt::format("HTTP/1.1 302 open sesame\r\nX-Echo: open sesame\r\n"
+                      "Location: ftp://open sesame/\r\nContent-Length: {}\r\n\r\n{}",
+                      request.size(), request));
       peer.close();
     }};
     HttpTarget target = at(server.port());
