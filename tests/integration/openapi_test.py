@@ -154,6 +154,15 @@ class Contract(unittest.TestCase):
             "regions": ["own"], "headers": {"X-A": "b"}, "body": "x", "method": "POST", "redirects": 1,
             "verify": False, "assert": ["status == 200"], "degraded": ["latency > 1s"], "quorum": 1,
             "page_on": ["down", "degraded"], "paused": True, "family": "ipv4", "confirm": False})
+        self.make("monitors", {
+            "key": "own-https", "type": "http", "url": "https://shop.example.com/", "interval": "60s",
+            "headers": {"X-A": "b", "X-Key": {"file": "key"}}, "body_base64": "AP8=", "body_max": 2048, "method": "PUT",
+            "auth": {"basic": {"username": "ann", "password": {"file": "password"}}}, "http": "2",
+            "client_certificate": {"file": "client.pem"}, "client_key": {"file": "client.key"},
+            "server_name": "shop.internal", "resolver": "192.0.2.1:53", "proxy": "office", "connection": "reuse",
+            "allow_downgrade": True})
+        self.make("monitors", {"key": "own-token", "type": "http", "url": "https://shop.example.com/",
+                               "interval": "60s", "auth": {"bearer": {"file": "token"}}, "http": 1.1})
         self.make("monitors", {"key": "own-tcp", "type": "tcp", "host": "127.0.0.1", "port": 9, "send": "a",
                                "expect": "b", "interval": "60s", "depends_on": ["own"]})
         self.make("monitors", {"key": "own-dns", "type": "dns", "host": "example.com", "record": "A",
