@@ -54,6 +54,7 @@ void DnsProbe::on_answer(bool tcp, io::DnsAnswer answer) {
   facts.rcode = dns::rcode_name(answer->rcode);
   facts.authoritative = answer->authoritative;
   facts.authentic_data = answer->authentic_data;
+  facts.recursion_available = answer->recursion_available;
   facts.truncated_udp = was_truncated_;
   facts.answers = std::move(answer->answers);
   seen().dns = std::move(facts);

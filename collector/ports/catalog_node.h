@@ -9,6 +9,9 @@
 //     http               url method headers body redirects verify ca
 //     tcp                host port (or url: tcp://HOST:PORT) send expect
 //     dns                host record resolver tcp
+//     dns                host record resolver tcp
+//     assert, degraded   CONDITION or a list of them; CONDITION is a line of the assertion language
+//                        or one of {and: [CONDITION ...]}, {or: [CONDITION ...]}, {not: CONDITION}
 //   channels:            key type secret: {file: NAME}, and by type
 //     webhook            url
 //     email              to

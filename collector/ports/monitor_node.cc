@@ -8,6 +8,7 @@
 #include <array>
 #include <charconv>
 #include <map>
+#include <optional>
 #include <string_view>
 
 namespace tocsin::collector {
@@ -171,24 +172,90 @@ void read_tags(MapReader& reader, std::map<std::string, std::string>& out, Error
   }
 }
 
+std::optional<Condition> read_condition(const Node& item, const std::string& path,
+                                        const Target& target, std::size_t depth, Errors& errors);
+
+/// {and: [...]}, {or: [...]} or {not: CONDITION}. Nothing when an error was found.
+std::optional<Condition> read_group(const Node& item, const std::string& path, const Target& target,
+                                    std::size_t depth, Errors& errors) {
+  const auto refuse = [&](const codec::Mark& mark, std::string_view where, std::string_view text) {
+    errors.push_back({fmt::format("{}{}", path, where), describe(mark) + std::string{text}});
+    return std::nullopt;
+  };
+  if (item.entries.size() != 1) {
+    return refuse(item.mark, "", "expected one of and, or, not with its conditions");
+  }
+  const auto& [word, inner] = item.entries.front();
+  Condition out;
+  for (const GroupKind group : {GroupKind::kAnd, GroupKind::kOr, GroupKind::kNot}) {
+    if (word == to_string(group)) out.group = group;
+  }
+  if (out.group == GroupKind::kNone)
+    return refuse(item.mark, "", one_of(word, {"and", "or", "not"}));
+  if (depth == Assertions::kGroupDepthMax) {
+    return refuse(item.mark, "",
+                  fmt::format("expected groups at most {} deep", Assertions::kGroupDepthMax));
+  }
+  if (out.group == GroupKind::kNot) {
+    if (inner.kind == Node::Kind::kList) {
+      return refuse(inner.mark, ".not", "expected one condition, or and or or with several");
+    }
+    auto part = read_condition(inner, path + ".not", target, depth + 1, errors);
+    if (!part) return std::nullopt;
+    out.parts.push_back(*std::move(part));
+    return out;
+  }
+  if (inner.kind != Node::Kind::kList || inner.items.empty()) {
+    return refuse(inner.mark, fmt::format(".{}", word), "expected a list of conditions");
+  }
+  bool good = true;
+  for (std::size_t i = 0; i < inner.items.size(); ++i) {
+    auto part = read_condition(inner.items[i], fmt::format("{}.{}[{}]", path, word, i), target,
+                               depth + 1, errors);
+    if (part) {
+      out.parts.push_back(*std::move(part));
+    } else {
+      good = false;
+    }
+  }
+  if (!good) return std::nullopt;
+  return out;
+}
+
+std::optional<Condition> read_condition(const Node& item, const std::string& path,
+                                        const Target& target, std::size_t depth, Errors& errors) {
+  if (item.kind == Node::Kind::kMap) return read_group(item, path, target, depth, errors);
+  if (item.kind != Node::Kind::kString) {
+    errors.push_back({path, fmt::format("{}expected a condition such as 'latency < 2s', or a group "
+                                        "(and, or, not)",
+                                        describe(item.mark))});
+    return std::nullopt;
+  }
+  auto condition = assertion::parse_condition(item.text, target);
+  if (!condition) {
+    const auto [column, text] = assertion::split_column(condition.error());
+    errors.push_back({path, describe(item, column) + std::string{text}});
+    return std::nullopt;
+  }
+  // any() is a group in itself.
+  if (condition->group != GroupKind::kNone && depth == Assertions::kGroupDepthMax) {
+    errors.push_back({path, fmt::format("{}expected groups at most {} deep", describe(item.mark),
+                                        Assertions::kGroupDepthMax)});
+    return std::nullopt;
+  }
+  return *std::move(condition);
+}
+
 void read_conditions(MapReader& reader, std::string_view field, const Target& target,
                      std::vector<Condition>& out, Errors& errors) {
   const Node* node = reader.child(field);
   if (node == nullptr) return;
   const auto read = [&](const Node& item, const std::string& path) {
-    if (item.kind != Node::Kind::kString) {
-      errors.push_back({path, fmt::format("{}expected a condition such as 'status == 200'",
-                                          describe(item.mark))});
-      return;
-    }
-    auto condition = assertion::parse_condition(item.text, target);
-    if (condition) {
+    if (auto condition = read_condition(item, path, target, 0, errors)) {
       out.push_back(*std::move(condition));
-    } else {
-      errors.push_back({path, describe(item.mark) + condition.error().text});
     }
   };
-  if (node->kind == Node::Kind::kString) return read(*node, reader.path_of(field));
+  if (node->kind != Node::Kind::kList) return read(*node, reader.path_of(field));
   each(reader, field, read);
 }
 
@@ -214,9 +281,21 @@ void add_rule_errors(const Node& node, const MonitorSpec& spec, const std::strin
   }
 }
 
+Node condition_to_node(const Condition& c) {
+  if (c.group == GroupKind::kNone || !c.text.empty()) return Node::string(c.text);
+  Node out = Node::map();
+  if (c.group == GroupKind::kNot) {
+    out.set(to_string(c.group), condition_to_node(c.parts.front()));
+    return out;
+  }
+  Node& list = out.set(to_string(c.group), Node::list());
+  for (const Condition& part : c.parts) list.items.push_back(condition_to_node(part));
+  return out;
+}
+
 Node conditions(const std::vector<Condition>& all) {
   Node out = Node::list();
-  for (const Condition& c : all) out.items.push_back(Node::string(c.text));
+  for (const Condition& c : all) out.items.push_back(condition_to_node(c));
   return out;
 }
 

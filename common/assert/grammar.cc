@@ -23,6 +23,8 @@ constexpr Compare kJsonOps[] = {kEq,      kNe,         kLt,       kLe,
                                 kGt,      kGe,         kContains, kNotContains,
                                 kMatches, kNotMatches, kExists,   kNotExists};
 constexpr Compare kEqualityOps[] = {kEq, kNe};
+constexpr Compare kSetOps[] = {kContains, kNotContains};
+constexpr Compare kIsOps[] = {kEq};
 
 constexpr SubjectRule kRules[] = {
     {Subject::kStatus, "status", "http", SelectorKind::kNone, OperandKind::kInteger, kNumberOps},
@@ -35,21 +37,28 @@ constexpr SubjectRule kRules[] = {
      kNumberOps},
     {Subject::kCertificateExpiry, "certificate expires in", "http", SelectorKind::kNone,
      OperandKind::kDuration, kDurationOps},
-    {Subject::kLatency, "latency", "http tcp dns", SelectorKind::kNone, OperandKind::kDuration,
-     kDurationOps},
-    {Subject::kPhase, "phase", "http tcp dns", SelectorKind::kPhase, OperandKind::kDuration,
-     kDurationOps},
+    {Subject::kLatency, "latency", "", SelectorKind::kNone, OperandKind::kDuration, kDurationOps},
+    {Subject::kPhase, "phase", "", SelectorKind::kPhase, OperandKind::kDuration, kDurationOps},
     {Subject::kDnsRcode, "dns rcode", "dns", SelectorKind::kNone, OperandKind::kRcode,
      kEqualityOps},
     {Subject::kDnsRecord, "dns record", "dns", SelectorKind::kNone, OperandKind::kText, kTextOps},
     {Subject::kDnsCount, "dns count", "dns", SelectorKind::kNone, OperandKind::kInteger,
      kNumberOps},
+    {Subject::kDnsTtl, "dns ttl", "dns", SelectorKind::kNone, OperandKind::kDuration, kDurationOps},
+    {Subject::kDnsFlags, "dns flags", "dns", SelectorKind::kNone, OperandKind::kFlag, kSetOps},
+    {Subject::kLengthJson, "length json", "http", SelectorKind::kJsonPath, OperandKind::kInteger,
+     kNumberOps},
+    {Subject::kLengthBody, "length body", "http", SelectorKind::kNone, OperandKind::kInteger,
+     kNumberOps},
+    {Subject::kAddress, "address", "", SelectorKind::kNone, OperandKind::kText, kTextOps},
+    {Subject::kConnected, "connected", "", SelectorKind::kNone, OperandKind::kTrue, kIsOps},
 };
 
 /// RFC 6895 section 2.3, as the DNS codec spells them.
 constexpr std::string_view kRcodes[] = {"NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN",
                                         "NOTIMP",  "REFUSED", "YXDOMAIN", "YXRRSET",
                                         "NXRRSET", "NOTAUTH", "NOTZONE",  "BADVERS"};
+constexpr std::string_view kDnsFlags[] = {"aa", "tc", "ra", "ad"};
 constexpr std::string_view kHttpVersions[] = {"1.0", "1.1", "2"};
 
 template <std::size_t N>
@@ -123,6 +132,7 @@ const SubjectRule* find_rule(Subject subject) {
 }
 
 bool applies_to(const SubjectRule& rule, const Target& target) {
+  if (rule.kinds.empty()) return true;
   const std::vector<std::string_view> kinds = split(rule.kinds, ' ');
   return std::find(kinds.begin(), kinds.end(), type_name(target)) != kinds.end();
 }
@@ -159,6 +169,18 @@ Expected<void> check_operand(const Condition& condition) {
     }
     case OperandKind::kJson:
       return check_json(condition);
+    case OperandKind::kFlag: {
+      const auto* name = std::get_if<std::string>(&condition.operand);
+      if (name != nullptr && is_one_of(kDnsFlags, *name)) return {};
+      return fail(Errc::kInvalid, "expected a flag: aa, tc, ra or ad");
+    }
+    case OperandKind::kTrue: {
+      const auto* value = std::get_if<bool>(&condition.operand);
+      if (value != nullptr && *value) return {};
+      return fail(
+          Errc::kInvalid,
+          "expected true: a target that cannot be reached is down before it is asserted on");
+    }
   }
   return fail(Errc::kUnsupported, "unknown kind of operand");
 }

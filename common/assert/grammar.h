@@ -17,6 +17,8 @@ enum class OperandKind : std::uint8_t {
   kDuration,
   kRcode,  ///< A text that names a DNS response code.
   kJson,   ///< Null, boolean, number or text.
+  kFlag,   ///< A text that names a flag of a DNS answer.
+  kTrue,   ///< Only true: what else could not hold when it is judged.
 };
 
 enum class SelectorKind : std::uint8_t { kNone, kHeaderName, kJsonPath, kPhase };
@@ -24,7 +26,7 @@ enum class SelectorKind : std::uint8_t { kNone, kHeaderName, kJsonPath, kPhase }
 struct SubjectRule {
   Subject subject;
   std::string_view spelling;  ///< One to three words.
-  std::string_view kinds;     ///< Kinds of monitor that have it, blank-separated.
+  std::string_view kinds;     ///< Kinds of monitor that have it, blank-separated; empty: all.
   SelectorKind selector;
   OperandKind operand;
   std::span<const Compare> compares;

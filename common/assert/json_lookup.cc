@@ -17,9 +17,9 @@ constexpr std::size_t kTextMax = 1 << 20;
 JsonValue to_value(const dom::element& element) {
   switch (element.type()) {
     case dom::element_type::ARRAY:
-      return Structure{true};
+      return Structure{true, dom::array{element}.size()};
     case dom::element_type::OBJECT:
-      return Structure{false};
+      return Structure{false, dom::object{element}.size()};
     case dom::element_type::INT64:
     case dom::element_type::UINT64:
     case dom::element_type::DOUBLE: {

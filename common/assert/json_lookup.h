@@ -15,9 +15,10 @@ namespace tocsin::assertion {
 /// There is no such member or index.
 struct Nowhere {};
 
-/// An object or array is there; conditions compare only with scalars.
+/// An object or array is there; conditions compare only with scalars and with its size.
 struct Structure {
   bool is_array = false;
+  std::size_t size = 0;  ///< Members or items.
 };
 
 using JsonValue = std::variant<Nowhere, Structure, Null, bool, double, std::string>;

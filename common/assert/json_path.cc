@@ -36,23 +36,26 @@ class PathReader {
       return JsonPath::Step{std::string{text_.substr(start, at_ - start)}};
     }
     if (!take('[')) return expected("'.name', '[\"name\"]' or '[index]'");
-    TRY_ASSIGN(JsonPath::Step step, take('"') ? read_quoted() : read_index());
+    const char next = at_ < text_.size() ? text_[at_] : ']';
+    const bool quoted = next == '"' || next == '\'';
+    if (quoted) ++at_;
+    TRY_ASSIGN(JsonPath::Step step, quoted ? read_quoted(next) : read_index());
     if (!take(']')) return expected("']'");
     return step;
   }
 
-  Expected<JsonPath::Step> read_quoted() {
+  Expected<JsonPath::Step> read_quoted(char quote) {
     std::string name;
-    while (at_ < text_.size() && text_[at_] != '"') {
+    while (at_ < text_.size() && text_[at_] != quote) {
       if (text_[at_] == '\\') {
         ++at_;
-        if (at_ == text_.size() || (text_[at_] != '"' && text_[at_] != '\\')) {
-          return expected("'\"' or '\\' after a backslash");
+        if (at_ == text_.size() || (text_[at_] != quote && text_[at_] != '\\')) {
+          return expected("the quote or '\\' after a backslash");
         }
       }
       name += text_[at_++];
     }
-    if (!take('"')) return expected("'\"' at the end of the name");
+    if (!take(quote)) return expected(fmt::format("{} at the end of the name", quote));
     return JsonPath::Step{std::move(name)};
   }
 
@@ -62,7 +65,7 @@ class PathReader {
     while (at_ < text_.size() && text_[at_] >= '0' && text_[at_] <= '9' && at_ - start < 7) {
       index = index * 10 + static_cast<std::uint32_t>(text_[at_++] - '0');
     }
-    if (at_ == start) return expected("an index or a name in double quotes after '['");
+    if (at_ == start) return expected("an index or a name in quotes after '['");
     return JsonPath::Step{index};
   }
 

@@ -1,8 +1,9 @@
 #pragma once
 // Question answered here: which value of a JSON document does "$.a.b[0]" name?
 //
-// The subset: `$`, then any number of .name (letters, digits, _ and -), ["name"] (\" and \\ are the
-// escapes) and [index]. No wildcards, filters or negative indexes.
+// A subset of RFC 9535: `$`, then any number of .name (letters, digits, _ and -), ["name"] or
+// ['name'] (the quote and \\ are escaped by \) and [index]. No wildcards, slices, filters,
+// descendants or negative indexes: a path names one value.
 
 #include "common/base/expected.h"
 

@@ -1,5 +1,6 @@
 #include "common/assert/parser.h"
 
+#include "common/assert/gatus.h"
 #include "common/assert/grammar.h"
 #include "common/assert/json_path.h"
 #include "common/assert/regex.h"
@@ -60,10 +61,15 @@ class Words {
   Word take_path() {
     skip_blanks();
     const std::size_t start = at_;
-    bool quoted = false;
-    for (; at_ < text_.size() && (quoted || text_[at_] != ' '); ++at_) {
-      if (text_[at_] == '"') quoted = !quoted;
-      if (quoted && text_[at_] == '\\' && at_ + 1 < text_.size()) ++at_;
+    char quote = '\0';
+    for (; at_ < text_.size() && (quote != '\0' || text_[at_] != ' '); ++at_) {
+      const char c = text_[at_];
+      if (quote == '\0' && (c == '"' || c == '\'')) {
+        quote = c;
+      } else if (c == quote) {
+        quote = '\0';
+      }
+      if (quote != '\0' && text_[at_] == '\\' && at_ + 1 < text_.size()) ++at_;
     }
     return {text_.substr(start, at_ - start), start + 1, false};
   }
@@ -326,7 +332,11 @@ Expected<void> parse_operand(Words& words, const SubjectRule& rule, Condition& o
       break;
     }
     case OperandKind::kRcode:
+    case OperandKind::kFlag:
       out.operand = std::string{word.text};
+      break;
+    case OperandKind::kTrue:
+      out.operand = word.text == "true";
       break;
     case OperandKind::kJson: {
       TRY_ASSIGN(out.operand, parse_json_operand(word, out.compare));
@@ -351,6 +361,7 @@ Expected<Condition> parse_condition(std::string_view text, const Target& target)
     }
   }
   if (!is_valid_utf8(text)) return at_column(1, "expected UTF-8");
+  if (is_gatus(text)) return parse_gatus(text, target);
   Words words{text};
   Condition out;
   TRY_ASSIGN(const SubjectRule* rule, parse_subject(words, target));
@@ -366,7 +377,53 @@ Expected<Condition> parse_condition(std::string_view text, const Target& target)
   return out;
 }
 
+namespace {
+
+Expected<void> check_group(const Condition& group, const Target& target, std::size_t depth) {
+  if (group.group > GroupKind::kNot) {
+    return fail(Errc::kUnsupported, "group {} is not known to this version",
+                static_cast<int>(group.group));
+  }
+  if (depth == Assertions::kGroupDepthMax) {
+    return fail(Errc::kLimit, "expected groups at most {} deep", Assertions::kGroupDepthMax);
+  }
+  if (group.parts.empty() || (group.group == GroupKind::kNot && group.parts.size() != 1)) {
+    return fail(
+        Errc::kInvalid, "'{}' needs {}", to_string(group.group),
+        group.group == GroupKind::kNot ? "exactly one condition" : "at least one condition");
+  }
+  for (std::size_t i = 0; i < group.parts.size(); ++i) {
+    const Condition& part = group.parts[i];
+    auto fits = part.group == GroupKind::kNone ? check_condition(part, target)
+                                               : check_group(part, target, depth + 1);
+    if (!fits) {
+      return fail(fits.error().code, "{}[{}]: {}", to_string(group.group), i, fits.error().text);
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+std::pair<std::size_t, std::string_view> split_column(const Error& error) {
+  constexpr std::string_view kStart = "column ";
+  const std::string_view text = error.text;
+  if (!text.starts_with(kStart)) return {0, text};
+  std::size_t column = 0;
+  const auto [end, failed] =
+      std::from_chars(text.data() + kStart.size(), text.data() + text.size(), column);
+  const auto used = static_cast<std::size_t>(end - text.data());
+  if (failed != std::errc{} || text.substr(used, 2) != ": ") return {0, text};
+  return {column, text.substr(used + 2)};
+}
+
 Expected<void> check_condition(const Condition& condition, const Target& target) {
+  if (condition.group != GroupKind::kNone) {
+    if (condition.text.size() > kConditionSizeMax) {
+      return fail(Errc::kInvalid, "expected at most {} bytes of text", kConditionSizeMax);
+    }
+    return check_group(condition, target, 0);
+  }
   const SubjectRule* rule = find_rule(condition.subject);
   if (rule == nullptr) {
     return fail(Errc::kUnsupported, "assertion subject {} is not known to this version",

@@ -7,6 +7,10 @@
 //   json $.ok == true                  json $.items[0]["a b"] exists
 //   phase tls < 500ms                  certificate expires in > 14d
 //   dns rcode == NOERROR               dns record contains "192.0.2.1"   dns count >= 1
+//   dns ttl >= 5m                      dns flags contains ad             address == 192.0.2.1
+//   length json $.items >= 1           length body < 10000               connected == true
+//
+// A line that begins with '[', `len(` or `has(` is a condition in Gatus' spelling (gatus.h).
 //
 // Words are separated by blanks. An operand is a bare word or a text in double quotes, in which
 // \" \\ \n \r \t are escapes; after `matches` only \" is one and the rest goes to RE2 as written.
@@ -18,6 +22,7 @@
 #include "common/model/monitor_spec.h"
 
 #include <string_view>
+#include <utility>
 
 namespace tocsin::assertion {
 
@@ -27,12 +32,15 @@ inline constexpr std::size_t kConditionSizeMax = 1024;
 inline constexpr std::size_t kPatternSizeMax = 512;
 
 /// `target` decides which subjects exist: a TCP monitor has no status. Errors are kInvalid, with
-/// "column N: " before the text; columns count from 1 in bytes.
+/// "column N: " before the text; columns count from 1 in bytes. A line with any() is a group.
 Expected<Condition> parse_condition(std::string_view text, const Target& target);
 
+/// The column of such an error, 0 if it names none, and the text behind it.
+std::pair<std::size_t, std::string_view> split_column(const Error& error);
+
 /// The same rules for a condition that did not come from parse_condition (the wire, the API):
-/// subject, selector, operator and operand fit together and fit the target. Regular expressions are
-/// compiled once to see whether they can be.
+/// subject, selector, operator and operand fit together and fit the target; groups are not too deep
+/// and not empty. Regular expressions are compiled once to see whether they can be.
 Expected<void> check_condition(const Condition& condition, const Target& target);
 
 }  // namespace tocsin::assertion

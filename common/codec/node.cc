@@ -103,6 +103,15 @@ const char* to_string(Node::Kind kind) {
   return "?";
 }
 
+std::string describe(const Node& text, std::size_t column) {
+  if (column == 0) return describe(text.mark);
+  if (text.text_offset < 0 || text.mark.line == 0) {
+    return fmt::format("{}column {} of the text: ", describe(text.mark), column);
+  }
+  return describe(
+      Mark{text.mark.line, text.mark.column + text.text_offset + static_cast<int>(column) - 1});
+}
+
 std::string describe(const Mark& mark) {
   return mark.line == 0 ? std::string{}
                         : fmt::format("line {}, column {}: ", mark.line, mark.column);

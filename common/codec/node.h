@@ -46,6 +46,9 @@ class Node {
   std::vector<Node> items;     ///< kList.
   std::vector<Entry> entries;  ///< kMap, in the order written, keys unique.
   Mark mark;
+  /// kString: how many bytes behind `mark` the text begins, if it stands there byte for byte (one
+  /// line, no escapes); -1 otherwise.
+  std::int8_t text_offset = -1;
 
   const Node* find(std::string_view key) const;
   /// kMap only: appends; the caller keeps keys unique.
@@ -96,5 +99,9 @@ Mark find_mark(const Node& tree, std::string_view path);
 
 /// "line 4, column 7: " or nothing when unknown.
 std::string describe(const Mark& mark);
+
+/// The same for a place inside of a text, 1 being its first byte: where that is in the source, if
+/// the text stands there as it is, else the mark and "column N of the text: ".
+std::string describe(const Node& text, std::size_t column);
 
 }  // namespace tocsin::codec

@@ -174,8 +174,29 @@ class Builder {
     TRY(count(mark));
     Node node = scalar(std::move(text), plain);
     node.mark = mark;
+    node.text_offset = offset_of(event, node.text.size());
     put(std::move(node));
     return {};
+  }
+
+  /// Plain and quoted texts of one line stand in the source as they are unless it is longer.
+  static std::int8_t offset_of(const Event& event, std::size_t size) {
+    const yaml_mark_t& start = event->start_mark;
+    const yaml_mark_t& end = event->end_mark;
+    if (start.line != end.line) return -1;
+    const std::size_t source = end.column - start.column;
+    switch (event->data.scalar.style) {
+      case YAML_PLAIN_SCALAR_STYLE:
+        return source == size ? 0 : -1;
+      case YAML_SINGLE_QUOTED_SCALAR_STYLE:
+      case YAML_DOUBLE_QUOTED_SCALAR_STYLE:
+        return source == size + 2 ? 1 : -1;
+      case YAML_ANY_SCALAR_STYLE:
+      case YAML_LITERAL_SCALAR_STYLE:
+      case YAML_FOLDED_SCALAR_STYLE:
+        break;
+    }
+    return -1;
   }
 
   Expected<void> take_key(std::string text, bool plain, const Mark& mark) {

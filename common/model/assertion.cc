@@ -1,5 +1,7 @@
 #include "common/model/assertion.h"
 
+#include <algorithm>
+
 namespace tocsin {
 
 const char* to_string(Subject subject) {
@@ -28,6 +30,18 @@ const char* to_string(Subject subject) {
       return "http version";
     case Subject::kRedirects:
       return "redirects";
+    case Subject::kDnsTtl:
+      return "dns ttl";
+    case Subject::kDnsFlags:
+      return "dns flags";
+    case Subject::kAddress:
+      return "address";
+    case Subject::kConnected:
+      return "connected";
+    case Subject::kLengthJson:
+      return "length json";
+    case Subject::kLengthBody:
+      return "length body";
   }
   return "?";
 }
@@ -62,6 +76,40 @@ const char* to_string(Compare compare) {
       return "in";
   }
   return "?";
+}
+
+const char* to_string(GroupKind group) {
+  switch (group) {
+    case GroupKind::kNone:
+      return "";
+    case GroupKind::kAnd:
+      return "and";
+    case GroupKind::kOr:
+      return "or";
+    case GroupKind::kNot:
+      return "not";
+  }
+  return "?";
+}
+
+std::size_t count_nodes(const std::vector<Condition>& conditions) {
+  std::size_t out = conditions.size();
+  for (const Condition& c : conditions) out += count_nodes(c.parts);
+  return out;
+}
+
+std::size_t group_depth(const std::vector<Condition>& conditions) {
+  std::size_t out = 0;
+  for (const Condition& c : conditions) {
+    if (c.group != GroupKind::kNone) out = std::max(out, 1 + group_depth(c.parts));
+  }
+  return out;
+}
+
+bool looks_at(const std::vector<Condition>& conditions, Subject subject) {
+  return std::any_of(conditions.begin(), conditions.end(), [&](const Condition& c) {
+    return c.group == GroupKind::kNone ? c.subject == subject : looks_at(c.parts, subject);
+  });
 }
 
 }  // namespace tocsin

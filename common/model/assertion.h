@@ -27,6 +27,12 @@ enum class Subject : std::uint8_t {
   kDnsCount = 10,          ///< Number: answers of the asked type.
   kHttpVersion = 11,       ///< Text: "1.0", "1.1", "2".
   kRedirects = 12,         ///< Number: hops followed.
+  kDnsTtl = 20,            ///< Duration: the lowest TTL among the answers of the asked type.
+  kDnsFlags = 21,          ///< Flags of the answer: aa, tc, ra, ad.
+  kAddress = 22,           ///< Text: the address that was used, without its port.
+  kConnected = 23,   ///< Always true: a failed connection is down before anything is asserted.
+  kLengthJson = 24,  ///< Number: items, members or bytes of the JSON value at `selector`.
+  kLengthBody = 25,  ///< Number: bytes of the body.
 };
 
 enum class Compare : std::uint8_t {
@@ -56,23 +62,49 @@ struct Null {
 /// those.
 using Operand = std::variant<Null, bool, double, std::string, Duration>;
 
+/// How the parts of a group count. The numbers are wire values.
+enum class GroupKind : std::uint8_t {
+  kNone = 0,  ///< A condition of its own.
+  kAnd = 1,   ///< All parts must hold.
+  kOr = 2,    ///< At least one part must hold.
+  kNot = 3,   ///< Its only part must have been seen not to hold.
+};
+
+/// "and", "or", "not"; "" for a condition of its own.
+const char* to_string(GroupKind group);
+
+/// One condition, or a group of them.
 struct Condition {
   Subject subject = Subject::kStatus;
   std::string selector;  ///< Header name, JSON path or phase; empty otherwise.
   Compare compare = Compare::kEq;
   Operand operand;
   Operand operand_high;  ///< Only kInRange.
-  std::string text;      ///< As the user wrote it; shown in evidence.
+  /// As the user wrote it; shown in evidence. A group has one only if it was one line.
+  std::string text;
+  GroupKind group = GroupKind::kNone;  ///< Of a group only `parts` and `text` mean something.
+  std::vector<Condition> parts;        ///< Of a group; kNot has exactly one.
 
   friend bool operator==(const Condition&, const Condition&) = default;
 };
 
-/// All conditions must hold. At most kMaxConditions.
+/// All conditions must hold. At most kMaxConditions, and with what is inside of groups kNodesMax.
 struct Assertions {
   static constexpr std::size_t kMaxConditions = 32;
+  static constexpr std::size_t kNodesMax = 64;      ///< Conditions and groups in all.
+  static constexpr std::size_t kGroupDepthMax = 4;  ///< Groups inside of each other.
   std::vector<Condition> all;
 
   friend bool operator==(const Assertions&, const Assertions&) = default;
 };
+
+/// Conditions and groups in all.
+std::size_t count_nodes(const std::vector<Condition>& conditions);
+
+/// Groups inside of each other: 0 without any.
+std::size_t group_depth(const std::vector<Condition>& conditions);
+
+/// Whether one of these or one inside of them looks at that.
+bool looks_at(const std::vector<Condition>& conditions, Subject subject);
 
 }  // namespace tocsin

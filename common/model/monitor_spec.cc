@@ -274,6 +274,13 @@ std::vector<FieldError> validate(const MonitorSpec& spec) {
   e.expect(p.assertions.all.size() <= Assertions::kMaxConditions, "assert", "expected at most {}",
            Assertions::kMaxConditions);
   e.expect(p.degraded.size() <= 4, "degraded", "expected at most 4 conditions");
+  for (const auto& [field, list] :
+       {std::pair{"assert", &p.assertions.all}, std::pair{"degraded", &p.degraded}}) {
+    e.expect(count_nodes(*list) <= Assertions::kNodesMax, field,
+             "expected at most {} conditions and groups in all", Assertions::kNodesMax);
+    e.expect(group_depth(*list) <= Assertions::kGroupDepthMax, field,
+             "expected groups at most {} deep", Assertions::kGroupDepthMax);
+  }
   std::set<std::string> seen;
   for (std::size_t i = 0; i < spec.regions.size(); ++i) {
     e.expect(is_key(spec.regions[i]) && seen.insert(spec.regions[i]).second,

@@ -93,6 +93,7 @@ struct DnsFacts {
   std::string rcode;  ///< "NOERROR"
   bool authoritative = false;
   bool authentic_data = false;
+  bool recursion_available = false;
   bool truncated_udp = false;      ///< The UDP answer was cut and TCP was used.
   std::vector<DnsRecord> answers;  ///< At most 64.
 

@@ -94,6 +94,9 @@ enum class Reason : std::uint16_t {
   kAssertPhase = 505,
   kAssertCertificate = 506,
   kAssertDns = 507,
+  kAssertAddress = 508,
+  kAssertRedirects = 509,
+  kAssertVersion = 510,
   kAssertOther = 519,
 
   kPolicyDeniedAddress = 600,

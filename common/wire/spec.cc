@@ -43,17 +43,41 @@ Operand from_proto(const v1::Operand& in) {
 }
 
 void to_proto(const Condition& condition, v1::Condition& out) {
+  out.set_text(condition.text);
+  if (condition.group != GroupKind::kNone) {
+    // Its subject stays 0, which a version without groups refuses instead of passing it.
+    out.set_group(static_cast<std::uint32_t>(condition.group));
+    for (const Condition& part : condition.parts) to_proto(part, *out.add_parts());
+    return;
+  }
   out.set_subject(static_cast<std::uint32_t>(condition.subject));
   out.set_selector(condition.selector);
   out.set_compare(static_cast<std::uint32_t>(condition.compare));
   to_proto(condition.operand, *out.mutable_operand());
   to_proto(condition.operand_high, *out.mutable_operand_high());
-  out.set_text(condition.text);
 }
 
 /// An unknown subject or operator is an error, never a pass: the agent refuses the whole spec.
-Expected<Condition> from_proto(const v1::Condition& in) {
-  if (in.subject() < 1 || in.subject() > static_cast<std::uint32_t>(Subject::kRedirects)) {
+Expected<Condition> from_proto(const v1::Condition& in, std::size_t depth = 0) {
+  if (in.group() != 0) {
+    if (in.group() > static_cast<std::uint32_t>(GroupKind::kNot)) {
+      return fail(Errc::kUnsupported, "assertion: group {} is unknown to this version", in.group());
+    }
+    if (depth == Assertions::kGroupDepthMax ||
+        static_cast<std::size_t>(in.parts_size()) > Assertions::kNodesMax) {
+      return fail(Errc::kCorrupt, "assertion: groups too deep or too large");
+    }
+    Condition out;
+    out.group = static_cast<GroupKind>(in.group());
+    out.text = in.text();
+    for (const v1::Condition& part : in.parts()) {
+      TRY_ASSIGN(Condition one, from_proto(part, depth + 1));
+      out.parts.push_back(std::move(one));
+    }
+    return out;
+  }
+  // Whether the number is one of ours is for the evaluator to say, which has the table.
+  if (in.subject() < 1 || in.subject() > UINT8_MAX) {
     return fail(Errc::kUnsupported, "assertion '{}': subject {} is unknown to this version",
                 in.text(), in.subject());
   }
@@ -201,6 +225,10 @@ Expected<ProbeSpec> from_proto(const v1::ProbeSpec& in) {
   for (const v1::Condition& c : in.degraded()) {
     TRY_ASSIGN(Condition condition, from_proto(c));
     out.degraded.push_back(std::move(condition));
+  }
+  if (count_nodes(out.assertions.all) > Assertions::kNodesMax ||
+      count_nodes(out.degraded) > Assertions::kNodesMax) {
+    return fail(Errc::kCorrupt, "spec: too many assertions");
   }
   return out;
 }

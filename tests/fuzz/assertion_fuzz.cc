@@ -1,5 +1,5 @@
 // A condition that is accepted compiles, reads back equal from its text, and is judged on any body
-// without harm. The input is a condition, a NUL, and a body.
+// without harm; groups around it follow from it. The input is a condition, a NUL, and a body.
 
 #include "common/assert/evaluator.h"
 #include "common/assert/parser.h"
@@ -25,6 +25,30 @@ tocsin::Observation observed(std::string_view body) {
   return seen;
 }
 
+tocsin::Condition around(tocsin::GroupKind kind, std::vector<tocsin::Condition> parts) {
+  tocsin::Condition out;
+  out.group = kind;
+  out.parts = std::move(parts);
+  return out;
+}
+
+/// What only this condition says. No default of the DNS comes in between: it asks for the type that
+/// `observed` has.
+bool holds(const tocsin::Target& target, tocsin::Condition condition,
+           const tocsin::Observation& seen) {
+  tocsin::ProbeSpec spec;
+  spec.target = target;
+  spec.assertions.all = {std::move(condition)};
+  const auto evaluator = Evaluator::compile(spec);
+  CHECK(evaluator.has_value());
+  const tocsin::Finding finding = evaluator->judge(seen, tocsin::WallTime{1});
+  CHECK(finding == evaluator->judge(seen, tocsin::WallTime{1}));
+  CHECK(finding.detail.size() <= 256);
+  const bool up = finding.outcome == tocsin::Outcome::kUp;
+  CHECK(up || finding.detail.find("(assert[0]") != std::string::npos);
+  return up;
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -44,15 +68,16 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const auto again = tocsin::assertion::parse_condition(condition->text, target);
     CHECK(again.has_value());
     CHECK(*again == *condition);
-    tocsin::ProbeSpec spec;
-    spec.target = target;
-    spec.assertions.all = {*condition};
-    const auto evaluator = Evaluator::compile(spec);
-    CHECK(evaluator.has_value());
     const tocsin::Observation seen = observed(body);
-    const tocsin::Finding finding = evaluator->judge(seen, tocsin::WallTime{1});
-    CHECK(finding == evaluator->judge(seen, tocsin::WallTime{1}));
-    CHECK(finding.detail.size() <= 256);
+    using enum tocsin::GroupKind;
+    const tocsin::Condition denial = around(kNot, {*condition});
+    const bool yes = holds(target, *condition, seen);
+    const bool no = holds(target, denial, seen);
+    CHECK(!(yes && no));
+    CHECK(holds(target, around(kNot, {denial}), seen) == yes);
+    CHECK(holds(target, around(kOr, {denial, *condition}), seen) == (yes || no));
+    CHECK(!holds(target, around(kAnd, {denial, *condition}), seen));
+    CHECK(holds(target, around(kNot, {around(kAnd, {denial, *condition})}), seen) == (yes || no));
   }
   return 0;
 }

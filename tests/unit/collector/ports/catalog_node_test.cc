@@ -99,6 +99,64 @@ TEST(CatalogNode, AbsentFieldsGetTheDefaultsOfTheirInterval) {
   EXPECT_EQ(fast.probe.retry.delay, std::chrono::milliseconds{100});
 }
 
+TEST(CatalogNode, ReadsGroupsOfConditions) {
+  const MonitorSpec m = monitor(R"json({"key": "a", "type": "http", "url": "http://a/",
+    "assert": ["latency < 2s", {"or": ["status == 200", {"and": ["status == 503",
+               "header retry-after exists"]}]}, {"not": "body contains error"},
+               "[STATUS] == any(200, 503)"],
+    "degraded": {"not": "latency < 800ms"}})json");
+  const std::vector<Condition>& all = m.probe.assertions.all;
+  ASSERT_EQ(all.size(), 4U);
+  EXPECT_EQ(all[1].group, GroupKind::kOr);
+  ASSERT_EQ(all[1].parts.size(), 2U);
+  EXPECT_EQ(all[1].parts[1].group, GroupKind::kAnd);
+  EXPECT_EQ(all[1].parts[1].parts.at(1).text, "header retry-after exists");
+  EXPECT_EQ(all[2].group, GroupKind::kNot);
+  EXPECT_EQ(all[2].parts.at(0).subject, Subject::kBody);
+  EXPECT_EQ(all[3].group, GroupKind::kOr);
+  ASSERT_EQ(m.probe.degraded.size(), 1U);
+  EXPECT_EQ(m.probe.degraded[0].group, GroupKind::kNot);
+  EXPECT_EQ(codec::print_json(*to_node(m).find("assert")),
+            R"(["latency < 2s",{"or":["status == 200",{"and":["status == 503",)"
+            R"("header retry-after exists"]}]},{"not":"body contains error"},)"
+            R"json("[STATUS] == any(200, 503)"])json");
+}
+
+TEST(CatalogNode, AWrongGroupIsNamedByItsPath) {
+  const auto error = [](const std::string& assertion) {
+    const Errors all = monitor_errors(
+        R"({"key": "a", "type": "http", "url": "http://a/", "assert": [)" + assertion + "]}");
+    return all.empty() ? "accepted" : all[0];
+  };
+  EXPECT_EQ(
+      error(R"({"nor": ["status == 200"]})"),
+      "monitors[a].assert[0]: line 2, column 61: expected one of and, or, not, not 'nor'; did "
+      "you mean 'or'?");
+  EXPECT_EQ(error(R"({"or": []})"),
+            "monitors[a].assert[0].or: line 2, column 68: expected a list of conditions");
+  EXPECT_EQ(error(R"({"or": ["status == 200"], "and": []})"),
+            "monitors[a].assert[0]: line 2, column 61: expected one of and, or, not with its "
+            "conditions");
+  EXPECT_EQ(error(R"({"not": ["status == 200"]})"),
+            "monitors[a].assert[0].not: line 2, column 69: expected one condition, or and or "
+            "or with several");
+  EXPECT_EQ(error(R"({"and": ["status == 200", {"not": "status ~ 5"}]})").substr(0, 78),
+            "monitors[a].assert[0].and[1].not: line 2, column 95: column 8 of the text: exp");
+  EXPECT_EQ(error(R"({"and": [7]})"),
+            "monitors[a].assert[0].and[0]: line 2, column 70: expected a condition such as "
+            "'latency < 2s', or a group (and, or, not)");
+  std::string deep = "\"status == 200\"";
+  for (int i = 0; i < 5; ++i) deep = "{\"not\": " + deep + "}";
+  EXPECT_EQ(error(deep),
+            "monitors[a].assert[0].not.not.not.not: line 2, column 93: expected groups "
+            "at most 4 deep");
+  std::string wide = "{\"or\": [\"status == 200\"";
+  for (int i = 0; i < 64; ++i) wide += ", \"status == 200\"";
+  EXPECT_EQ(error(wide + "]}"),
+            "monitors[a].assert: line 2, column 60: expected at most 64 conditions and groups in "
+            "all");
+}
+
 TEST(CatalogNode, ReadsTcpTargetsInBothForms) {
   const TcpTarget want{.host = "db.example.com", .port = 5432, .send = "x", .expect = "y"};
   EXPECT_EQ(monitor(R"({"key": "a", "type": "tcp", "host": "db.example.com", "port": 5432,
@@ -182,6 +240,14 @@ TEST(CatalogNode, AnExportReadAgainIsTheSameCatalogue) {
       *assertion::parse_condition("status in 200..299", http.probe.target),
       *assertion::parse_condition("body matches \"a \\\"b\\\" \\d+\"", http.probe.target)};
   http.probe.degraded = {*assertion::parse_condition("latency > 800ms", http.probe.target)};
+  Condition either;
+  either.group = GroupKind::kOr;
+  either.parts = {http.probe.assertions.all[0],
+                  *assertion::parse_condition("[STATUS] != any(500, 503)", http.probe.target)};
+  Condition denied;
+  denied.group = GroupKind::kNot;
+  denied.parts = {either};
+  http.probe.assertions.all.push_back(denied);
   std::get<HttpTarget>(http.probe.target).headers.push_back({"Accept", "again"});
   catalog.monitors["shop"].spec = http;
   MonitorSpec tcp = sample::monitor("tcp", 2);
@@ -236,8 +302,10 @@ TEST(CatalogNode, EveryErrorIsReportedWithItsLine) {
           "monitors[0].headers.A: line 7, column 18: expected text or {file: NAME}",
           "monitors[0].interval: line 3, column 13: " + parse_duration("5x").error().text,
           "monitors[0].retries: line 4, column 12: expected a whole number from 0 to 10",
-          "monitors[0].assert[1]: line 6, column 29: " +
-              assertion::parse_condition("statsu == 200", HttpTarget{}).error().text,
+          "monitors[0].assert[1]: line 6, column 29: column 1 of the text: " +
+              std::string{assertion::split_column(
+                              assertion::parse_condition("statsu == 200", HttpTarget{}).error())
+                              .second},
           "monitors[0].quorum: line 5, column 11: expected majority, any, all, or a number of "
           "regions",
           "monitors[0].key: line 2, column 9: expected [a-z0-9-], 1 to 63 characters, not 'Bad "

@@ -63,14 +63,42 @@ Finding judge(const ProbeSpec& spec, const Observation& seen) {
   return evaluator->judge(seen, kNow);
 }
 
-/// What one condition says: "holds", or the detail of its finding.
+/// What the only condition of a spec says: "holds", or the detail of its finding without the place,
+/// which is known.
+std::string verdict_of(const ProbeSpec& spec, const Observation& seen) {
+  constexpr std::string_view kPlace = " (assert[0])";
+  const Finding f = judge(spec, seen);
+  if (f.outcome == Outcome::kUp) return "holds";
+  if (!f.detail.ends_with(kPlace)) return f.detail;
+  return f.detail.substr(0, f.detail.size() - kPlace.size());
+}
+
 std::string verdict(const std::string& condition, const Observation& seen) {
-  const Finding f = judge(http_spec({condition}), seen);
-  return f.outcome == Outcome::kUp ? "holds" : f.detail;
+  return verdict_of(http_spec({condition}), seen);
 }
 
 std::string dns_verdict(const std::string& condition, const Observation& seen) {
-  const Finding f = judge(dns_spec({condition}), seen);
+  return verdict_of(dns_spec({condition}), seen);
+}
+
+Condition condition(const std::string& text, const Target& target = HttpTarget{}) {
+  const auto parsed = parse_condition(text, target);
+  EXPECT_TRUE(parsed) << text << (parsed ? "" : ": " + parsed.error().text);
+  return parsed ? *parsed : Condition{};
+}
+
+Condition group(GroupKind kind, std::vector<Condition> parts) {
+  Condition out;
+  out.group = kind;
+  out.parts = std::move(parts);
+  return out;
+}
+
+/// The detail of a spec with this one condition after one that holds.
+std::string group_verdict(Condition c, const Observation& seen) {
+  ProbeSpec spec = http_spec({"latency < 1h"});
+  spec.assertions.all.push_back(std::move(c));
+  const Finding f = judge(spec, seen);
   return f.outcome == Outcome::kUp ? "holds" : f.detail;
 }
 
@@ -111,13 +139,14 @@ TEST(Evaluator, AFailedProbeIsDownOnlyWhenTheTargetIsToBlame) {
 
 TEST(Evaluator, TheFirstAssertionThatDoesNotHoldIsTheFinding) {
   EXPECT_EQ(judge(http_spec({"latency < 2s", "status == 200", "body contains x"}), response(503)),
-            (Finding{Outcome::kDown, Reason::kAssertStatus, "expected status == 200, got 503"}));
+            (Finding{Outcome::kDown, Reason::kAssertStatus,
+                     "expected status == 200, got 503 (assert[1])"}));
 }
 
 TEST(Evaluator, DegradedAppliesOnlyToWhatPasses) {
   const ProbeSpec spec = http_spec({"status == 200"}, {"latency > 800ms"});
-  EXPECT_EQ(judge(spec, response(200)),
-            (Finding{Outcome::kDegraded, Reason::kAssertLatency, "latency > 800ms: 900.0ms"}));
+  EXPECT_EQ(judge(spec, response(200)), (Finding{Outcome::kDegraded, Reason::kAssertLatency,
+                                                 "latency > 800ms: 900.0ms (degraded[0])"}));
   EXPECT_EQ(judge(spec, response(500)).outcome, Outcome::kDown);
   EXPECT_EQ(judge(http_spec({}, {"latency > 1s"}), response(200)), Finding{});
 }
@@ -245,9 +274,220 @@ TEST(Evaluator, ReadsDnsAnswers) {
             "expected dns record contains 203.0.113.9, got www.example.com., 192.0.2.1, 192.0.2.2");
   EXPECT_NE(dns_verdict("dns record != 192.0.2.2", seen), "holds");
   EXPECT_EQ(dns_verdict("dns rcode == NXDOMAIN", answer("NXDOMAIN")), "holds");
-  EXPECT_EQ(dns_verdict("dns record not contains 192.0.2.9", answer("NXDOMAIN")), "holds");
-  EXPECT_EQ(dns_verdict("dns record not contains 192.0.2.9", answer("SERVFAIL")),
-            "expected dns record not contains 192.0.2.9, got SERVFAIL");
+  EXPECT_EQ(dns_verdict("dns record == www.Example.com", seen), "holds");
+  EXPECT_EQ(dns_verdict("dns ttl >= 1m", seen), "holds");
+  EXPECT_EQ(dns_verdict("dns ttl > 1m", seen), "expected dns ttl > 1m, got 1m 0s");
+}
+
+TEST(Evaluator, ALookupThatFailedIsNeverUpWhateverIsAssertedOfIt) {
+  for (const char* text : {"dns record not contains 192.0.2.9", "dns count >= 0", "latency < 1h",
+                           "dns flags not contains ad", "connected == true"}) {
+    for (const char* rcode : {"NXDOMAIN", "SERVFAIL", "REFUSED", "FORMERR"}) {
+      EXPECT_EQ(judge(dns_spec({text}), answer(rcode)),
+                (Finding{Outcome::kDown, Reason::kDnsRcode,
+                         fmt::format("expected dns rcode == NOERROR, got {}", rcode)}))
+          << text;
+    }
+  }
+  for (const char* text : {"dns record not contains 192.0.2.9", "latency < 1h",
+                           "dns rcode == NOERROR", "dns flags not contains ad"}) {
+    EXPECT_EQ(judge(dns_spec({text}), answer("NOERROR")).reason, Reason::kDnsNodata) << text;
+  }
+  EXPECT_EQ(judge(dns_spec({"dns rcode != NOERROR", "dns record != x"}), answer("SERVFAIL")),
+            (Finding{Outcome::kDown, Reason::kAssertDns,
+                     "expected dns record != x, got SERVFAIL (assert[1])"}));
+}
+
+TEST(Evaluator, AnAbsenceCanBeAskedForInSoManyWords) {
+  EXPECT_EQ(dns_verdict("dns count == 0", answer("NOERROR")), "holds");
+  EXPECT_EQ(dns_verdict("dns rcode == NXDOMAIN", answer("NXDOMAIN")), "holds");
+  ProbeSpec spec = dns_spec({});
+  spec.assertions.all = {group(GroupKind::kOr, {condition("dns rcode == NXDOMAIN", spec.target),
+                                                condition("dns count == 0", spec.target)})};
+  EXPECT_EQ(judge(spec, answer("NXDOMAIN")), Finding{});
+  EXPECT_EQ(judge(spec, answer("NOERROR")), Finding{});
+  EXPECT_EQ(judge(spec, answer("SERVFAIL")).outcome, Outcome::kDown);
+}
+
+TEST(Evaluator, ReadsDnsFlagsAndAddressesInAnySpelling) {
+  ProbeSpec spec = dns_spec({});
+  std::get<DnsTarget>(spec.target).type = DnsType::kAaaa;
+  const Observation seen = [] {
+    Observation out = answer("NOERROR", {{"a.", DnsType::kAaaa, 60, "2001:db8::1"}});
+    out.dns->authentic_data = true;
+    out.dns->recursion_available = true;
+    out.remote = "[::1]:53";
+    return out;
+  }();
+  const auto verdict_on = [&](const std::string& text) {
+    spec.assertions.all = {condition(text, spec.target)};
+    return verdict_of(spec, seen);
+  };
+  EXPECT_EQ(verdict_on("dns record == 2001:0DB8:0::0001"), "holds");
+  EXPECT_NE(verdict_on("dns record != 2001:0DB8:0::0001"), "holds");
+  EXPECT_EQ(verdict_on("dns flags contains ad"), "holds");
+  EXPECT_EQ(verdict_on("dns flags contains aa"), "expected dns flags contains aa, got ra ad");
+  EXPECT_EQ(verdict_on("dns flags not contains aa"), "holds");
+  EXPECT_EQ(verdict_on("address == 0:0:0:0:0:0:0:1"), "holds");
+  EXPECT_EQ(verdict_on("address matches \"^10\\.\""),
+            "expected address matches \"^10\\.\", got ::1");
+}
+
+TEST(Evaluator, CountsWhatIsInJsonAndBody) {
+  const Observation seen = response(200, R"({"a": [1, 2], "o": {"x": 1}, "s": "four", "n": 7})");
+  EXPECT_EQ(verdict("length json $.a == 2", seen), "holds");
+  EXPECT_EQ(verdict("length json $.o in 1..1", seen), "holds");
+  EXPECT_EQ(verdict("length json $.s == 4", seen), "holds");
+  EXPECT_EQ(verdict("length json $.n >= 0", seen), "expected length json $.n >= 0, got 7");
+  EXPECT_EQ(verdict("length json $.z >= 0", seen),
+            "expected length json $.z >= 0, got nothing there");
+  EXPECT_EQ(verdict("length body > 10", seen), "holds");
+  EXPECT_EQ(verdict("length body < 10", response(200, "0123456789")),
+            "expected length body < 10, got 10");
+}
+
+TEST(Evaluator, GroupsFollowTheirWords) {
+  const Condition good = condition("status == 200");
+  const Condition bad = condition("status == 204");
+  const Observation seen = response(200);
+  EXPECT_EQ(group_verdict(group(GroupKind::kAnd, {good, good}), seen), "holds");
+  EXPECT_NE(group_verdict(group(GroupKind::kAnd, {good, bad}), seen), "holds");
+  EXPECT_EQ(group_verdict(group(GroupKind::kOr, {bad, good}), seen), "holds");
+  EXPECT_NE(group_verdict(group(GroupKind::kOr, {bad, bad}), seen), "holds");
+  EXPECT_EQ(group_verdict(group(GroupKind::kNot, {bad}), seen), "holds");
+  EXPECT_NE(group_verdict(group(GroupKind::kNot, {good}), seen), "holds");
+  EXPECT_EQ(group_verdict(group(GroupKind::kNot, {group(GroupKind::kNot, {good})}), seen), "holds");
+}
+
+TEST(Evaluator, AFindingNamesTheNodeThatFailedAndWhatWasThere) {
+  const Observation seen = response(503, R"({"ok": false})");
+  const Condition ok = condition("json $.ok == true");
+  const Condition teapot = condition("status == 418");
+  const Condition broken = condition("status == 503");
+  EXPECT_EQ(group_verdict(group(GroupKind::kAnd, {broken, ok}), seen),
+            "expected json $.ok == true, got false (assert[1].and[1])");
+  EXPECT_EQ(
+      group_verdict(group(GroupKind::kOr, {teapot, group(GroupKind::kAnd, {broken, ok})}), seen),
+      "or[0]: expected status == 418, got 503; or[1].and[1]: expected json $.ok == true, "
+      "got false (assert[1])");
+  EXPECT_EQ(group_verdict(group(GroupKind::kOr, {teapot}), seen),
+            "expected status == 418, got 503 (assert[1].or[0])");
+  EXPECT_EQ(group_verdict(group(GroupKind::kNot, {broken}), seen),
+            "expected not status == 503, got 503 (assert[1].not)");
+  EXPECT_EQ(group_verdict(group(GroupKind::kNot, {group(GroupKind::kOr, {teapot, broken})}), seen),
+            "expected not status == 503, got 503 (assert[1].not.or[1])");
+  EXPECT_EQ(group_verdict(group(GroupKind::kNot, {group(GroupKind::kAnd, {broken})}), seen),
+            "expected not status == 503, got 503 (assert[1].not.and[0])");
+}
+
+TEST(Evaluator, ADegradedGroupSaysWhichPartHeld) {
+  ProbeSpec spec = http_spec({"status == 200"});
+  spec.degraded = {
+      group(GroupKind::kOr, {condition("latency > 1h"), condition("header x-slow not exists")})};
+  EXPECT_EQ(judge(spec, response(200)),
+            (Finding{Outcome::kDegraded, Reason::kAssertHeader,
+                     "header x-slow not exists: no such header (degraded[0].or[1])"}));
+}
+
+TEST(Evaluator, WhatWasNotSeenSatisfiesNeitherAConditionNorItsDenial) {
+  const Observation seen = response(200, R"({"a": 1, "s": "x"})");
+  for (const char* text :
+       {"json $.b == 1", "json $.s > 0", "certificate expires in < 1d", "length json $.a == 0"}) {
+    EXPECT_NE(group_verdict(condition(text), seen), "holds") << text;
+    EXPECT_NE(group_verdict(group(GroupKind::kNot, {condition(text)}), seen), "holds") << text;
+  }
+  // What decides without it decides.
+  const Condition nowhere = condition("json $.b == 1");
+  const Condition good = condition("status == 200");
+  EXPECT_EQ(group_verdict(group(GroupKind::kOr, {nowhere, good}), seen), "holds");
+  EXPECT_NE(group_verdict(group(GroupKind::kAnd, {nowhere, good}), seen), "holds");
+  EXPECT_EQ(
+      group_verdict(group(GroupKind::kNot,
+                          {group(GroupKind::kAnd, {nowhere, group(GroupKind::kNot, {good})})}),
+                    seen),
+      "holds");
+}
+
+TEST(Evaluator, ALongFindingKeepsItsPlace) {
+  const Observation seen = response(200, std::string(5000, 'y'));
+  std::vector<Condition> many(20, condition("body contains " + std::string(900, 'x')));
+  const std::string detail = group_verdict(group(GroupKind::kOr, many), seen);
+  EXPECT_LE(detail.size(), 256U);
+  EXPECT_TRUE(detail.ends_with(" (assert[1])")) << detail;
+}
+
+TEST(Evaluator, GroupsHaveBounds) {
+  ProbeSpec spec = http_spec({});
+  Condition nested = condition("status == 200");
+  for (std::size_t i = 0; i < Assertions::kGroupDepthMax; ++i)
+    nested = group(GroupKind::kNot, {nested});
+  spec.assertions.all = {nested};
+  EXPECT_TRUE(Evaluator::compile(spec));
+  spec.assertions.all = {group(GroupKind::kNot, {nested})};
+  EXPECT_EQ(Evaluator::compile(spec).error().code, Errc::kLimit);
+  spec.assertions.all = {group(
+      GroupKind::kOr, std::vector<Condition>(Assertions::kNodesMax, condition("status == 200")))};
+  EXPECT_EQ(Evaluator::compile(spec).error().code, Errc::kLimit);
+  spec.assertions.all = {group(GroupKind::kOr, {})};
+  EXPECT_EQ(Evaluator::compile(spec).error().text, "assert[0]: 'or' needs at least one condition");
+  const Condition one = condition("status == 200");
+  spec.assertions.all = {group(GroupKind::kNot, {one, one})};
+  EXPECT_FALSE(Evaluator::compile(spec));
+  spec.assertions.all = {group(static_cast<GroupKind>(9), {one})};
+  EXPECT_EQ(Evaluator::compile(spec).error().code, Errc::kUnsupported);
+  Condition wrong = one;
+  wrong.compare = static_cast<Compare>(77);
+  spec.assertions.all = {group(GroupKind::kAnd, {one, group(GroupKind::kOr, {wrong})})};
+  EXPECT_EQ(Evaluator::compile(spec).error().text,
+            "assert[0]: and[1]: or[0]: operator 77 (?) is not known after 'status'");
+}
+
+TEST(Evaluator, JudgesGatusConditionsAsTheyAreMeant) {
+  Observation seen = response(200, R"({"user": {"name": "john"}, "items": [{"id": 7}], "n": 3})");
+  seen.remote = "192.0.2.1:443";
+  for (const char* text : {"[STATUS] == 200",
+                           "[STATUS] == any(200, 204)",
+                           "[STATUS] != any(500, 503)",
+                           "[RESPONSE_TIME] < 901",
+                           "[RESPONSE_TIME] <= 900ms",
+                           "[BODY].user.name == john",
+                           "[BODY].user.name == pat(j*n)",
+                           "[BODY].user.name == any(jane, john)",
+                           "[BODY].items[0].id > 6",
+                           "len([BODY].items) == 1",
+                           "len([BODY]) > 10",
+                           "len([BODY].user.name) == 4",
+                           "has([BODY].user) == true",
+                           "has([BODY].error) == false",
+                           "[IP] == 192.0.2.1",
+                           "[IP] == pat(192.*)",
+                           "[CONNECTED] == true",
+                           "[BODY] == pat(*john*)",
+                           "[BODY].n == 3",
+                           "[BODY].n != 4"}) {
+    EXPECT_EQ(verdict(text, seen), "holds") << text;
+  }
+  EXPECT_EQ(verdict("[RESPONSE_TIME] < 900", seen), "expected [RESPONSE_TIME] < 900, got 900.0ms");
+  EXPECT_EQ(verdict("[STATUS] == any(500, 503)", seen),
+            "expected [STATUS] == any(500, 503), got 200");
+  EXPECT_EQ(verdict("[BODY] == pat(*j.hn*)", seen).substr(0, 31),
+            "expected [BODY] == pat(*j.hn*),");
+  EXPECT_EQ(verdict("has([BODY].n) == false", seen), "expected has([BODY].n) == false, got 3");
+  seen.tls.emplace();
+  seen.tls->not_after = kNow + Duration{48h};
+  EXPECT_NE(verdict("[CERTIFICATE_EXPIRATION] > 48h", seen), "holds");
+  EXPECT_EQ(verdict("[CERTIFICATE_EXPIRATION] >= 48h", seen), "holds");
+  const Observation dns = answer("NOERROR", {{"a.", DnsType::kA, 60, "192.0.2.1"}});
+  EXPECT_EQ(dns_verdict("[DNS_RCODE] == NOERROR", dns), "holds");
+  EXPECT_EQ(dns_verdict("[DNS_RCODE] == any(NXDOMAIN, SERVFAIL)", dns),
+            "expected [DNS_RCODE] == any(NXDOMAIN, SERVFAIL), got NOERROR");
+  EXPECT_EQ(dns_verdict("[BODY] == 192.0.2.1", dns), "holds");
+  EXPECT_EQ(dns_verdict("[BODY] == pat(192.0.*)", dns), "holds");
+}
+
+TEST(Evaluator, HeaderNamesAreComparedWithoutCase) {
+  EXPECT_EQ(verdict("header CONTENT-TYPE == application/json", response(200)), "holds");
+  EXPECT_EQ(verdict("header Content-Type == application/json", response(200)), "holds");
 }
 
 TEST(Evaluator, RefusesWhatItDoesNotKnowInsteadOfPassingIt) {

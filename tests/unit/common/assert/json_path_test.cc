@@ -12,15 +12,18 @@ TEST(JsonPath, ReadsNamesIndexesAndQuotedNames) {
       (std::vector<JsonPath::Step>{std::string{"a"}, std::string{"b-c"}, 0U, std::string{"x y"}}));
   EXPECT_EQ(parse_json_path(R"($["q\"\\"])")->steps,
             (std::vector<JsonPath::Step>{std::string{"q\"\\"}}));
+  EXPECT_EQ(parse_json_path(R"($['it\'s "x"'])")->steps,
+            (std::vector<JsonPath::Step>{std::string{"it's \"x\""}}));
 }
 
 TEST(JsonPath, RefusesTheRestWithThePlace) {
-  for (const char* text : {"", "a", "$.", "$a", "$[", "$[]", "$[-1]", "$[*]", "$..a", "$[\"a]",
-                           "$[\"a\\n\"]", "$[12345678]", "$[0", "$.a b"}) {
+  for (const char* text :
+       {"", "a", "$.", "$a", "$[", "$[]", "$[-1]", "$[*]", "$..a", "$[\"a]", "$[\"a\\n\"]", "$['a]",
+        "$['a\"]", "$[0:1]", "$[?@.a]", "$[12345678]", "$[0", "$.a b"}) {
     EXPECT_FALSE(parse_json_path(text)) << text;
   }
   EXPECT_EQ(parse_json_path("$.a[x]").error().text,
-            "JSON path '$.a[x]': expected an index or a name in double quotes after '[' at byte 5");
+            "JSON path '$.a[x]': expected an index or a name in quotes after '[' at byte 5");
   std::string deep = "$";
   for (int i = 0; i < 32; ++i) deep += "[0]";
   EXPECT_TRUE(parse_json_path(deep));

@@ -38,6 +38,9 @@ TEST(Parser, ReadsEveryLineOfTheDocumentedExample) {
       {"json $[\"a b\"] not exists",
        kHttp,
        {Subject::kJson, "$[\"a b\"]", Compare::kNotExists, Null{}, Null{}, ""}},
+      {"json $['a b'][0] exists",
+       kHttp,
+       {Subject::kJson, "$['a b'][0]", Compare::kExists, Null{}, Null{}, ""}},
       {"json $.gone == null", kHttp, {Subject::kJson, "$.gone", Compare::kEq, Null{}, Null{}, ""}},
       {"body matches \"ready|ok\"",
        kHttp,
@@ -113,16 +116,20 @@ TEST(Parser, SaysTheColumnAndWhatWasExpected) {
             "column 14: expected a response code such as NOERROR, NXDOMAIN or SERVFAIL");
   EXPECT_EQ(error_of("statsu == 200", kHttp),
             "column 1: expected one of status, header, body, json, http version, redirects, "
-            "certificate expires in, latency, phase, not 'statsu' (did you mean status?)");
-  EXPECT_EQ(error_of("", kTcp), "column 1: expected one of latency, phase, not the end");
+            "certificate expires in, latency, phase, length json, length body, address, connected, "
+            "not 'statsu' (did you mean status?)");
+  EXPECT_EQ(error_of("", kTcp),
+            "column 1: expected one of latency, phase, address, connected, not the end");
 }
 
 TEST(Parser, KnowsWhichKindOfMonitorHasWhat) {
   EXPECT_EQ(error_of("status == 200", kTcp),
-            "column 1: a tcp monitor has no 'status': expected one of latency, phase");
+            "column 1: a tcp monitor has no 'status': expected one of latency, phase, address, "
+            "connected");
   EXPECT_EQ(error_of("dns rcode == NOERROR", kHttp),
             "column 1: a http monitor has no 'dns': expected one of status, header, body, json, "
-            "http version, redirects, certificate expires in, latency, phase");
+            "http version, redirects, certificate expires in, latency, phase, length json, "
+            "length body, address, connected");
   EXPECT_NE(error_of("body contains x", kDns), "accepted");
 }
 
@@ -135,6 +142,94 @@ TEST(Parser, RefusesOperatorsThatTheSubjectDoesNotHave) {
         "http version == 3"}) {
     EXPECT_NE(error_of(text, kHttp), "accepted") << text;
   }
+}
+
+TEST(Parser, ReadsGatusConditionsAsTheSameTree) {
+  const auto same = [](std::string_view gatus, std::string_view ours, const Target& target) {
+    const auto left = parse_condition(gatus, target);
+    const auto right = parse_condition(ours, target);
+    ASSERT_TRUE(left) << gatus << ": " << left.error().text;
+    ASSERT_TRUE(right) << ours << ": " << right.error().text;
+    Condition expected = *right;
+    expected.text = gatus;
+    EXPECT_EQ(*left, expected) << gatus;
+    EXPECT_TRUE(check_condition(*left, target)) << gatus;
+  };
+  same("[STATUS] == 200", "status == 200", kHttp);
+  same("[STATUS] <= 299", "status <= 299", kHttp);
+  same("[RESPONSE_TIME] < 500", "latency < 500ms", kHttp);
+  same("[RESPONSE_TIME] < 2s", "latency < 2s", kTcp);
+  same("[BODY] == a b \"c\"", R"(body == "a b \"c\"")", kHttp);
+  same("[BODY] != pat(a.*)", R"(body not matches "(?s)\Aa\..*\z")", kHttp);
+  same("[BODY].a[0].b == x y", "json $.a[0].b == \"x y\"", kHttp);
+  same("[BODY][1] == true", "json $[1] == true", kHttp);
+  same("[BODY].n >= 3", "json $.n >= 3", kHttp);
+  same("[BODY].n == \"3\"", "json $.n == \"3\"", kHttp);
+  same("len([BODY].items) > 2", "length json $.items > 2", kHttp);
+  same("len([BODY]) < 100", "length body < 100", kHttp);
+  same("has([BODY].error) == false", "json $.error not exists", kHttp);
+  same("has([BODY].error) != false", "json $.error exists", kHttp);
+  same("[IP] == 192.0.2.1", "address == 192.0.2.1", kTcp);
+  same("[CONNECTED] == true", "connected == true", kTcp);
+  same("[CERTIFICATE_EXPIRATION] > 48h", "certificate expires in > 48h", kHttp);
+  same("[DNS_RCODE] == NXDOMAIN", "dns rcode == NXDOMAIN", kDns);
+  same("[BODY] == 192.0.2.1", "dns record == 192.0.2.1", kDns);
+}
+
+TEST(Parser, ReadsAnyAsAGroup) {
+  const auto any = parse_condition("[STATUS] == any(200, 204)", kHttp);
+  ASSERT_TRUE(any);
+  EXPECT_EQ(any->group, GroupKind::kOr);
+  EXPECT_EQ(any->text, "[STATUS] == any(200, 204)");
+  ASSERT_EQ(any->parts.size(), 2U);
+  EXPECT_EQ(any->parts[1].operand, Operand{204.0});
+  const auto none = parse_condition("[BODY].s != any(a, pat(b,*))", kHttp);
+  ASSERT_TRUE(none) << none.error().text;
+  EXPECT_EQ(none->group, GroupKind::kAnd);
+  EXPECT_EQ(none->parts.at(1).compare, Compare::kNotMatches);
+}
+
+TEST(Parser, SaysTheColumnInGatusConditionsToo) {
+  EXPECT_EQ(error_of("[STATUS]", kHttp),
+            "column 9: expected ==, !=, <, <=, > or >= between blanks, and a value");
+  EXPECT_EQ(error_of("[STATUS]==200", kHttp),
+            "column 14: expected ==, !=, <, <=, > or >= between blanks, and a value");
+  EXPECT_EQ(error_of("[STATUS] ~ 200", kHttp).substr(0, 21), "column 15: expected =");
+  EXPECT_EQ(error_of("[STATSU] == 200", kHttp),
+            "column 1: expected [STATUS], [BODY], [RESPONSE_TIME], [IP], [CONNECTED], "
+            "[CERTIFICATE_EXPIRATION] or [DNS_RCODE], not '[STATSU]'");
+  EXPECT_EQ(error_of("[STATUS] == ok", kHttp), "column 13: expected a whole number, not 'ok'");
+  EXPECT_EQ(error_of("[STATUS] == any(200, 999)", kHttp),
+            "column 22: expected a status from 100 to 599");
+  EXPECT_EQ(error_of("[STATUS] == any()", kHttp), "column 17: expected a value in any()");
+  EXPECT_EQ(error_of("[STATUS] < any(200)", kHttp), "column 10: expected == or != before any()");
+  EXPECT_EQ(error_of("[STATUS] == pat(2*)", kHttp),
+            "column 10: 'pat()' cannot be used with [STATUS]");
+  EXPECT_EQ(error_of("[RESPONSE_TIME] == 5", kHttp),
+            "column 17: '==' cannot be used with [RESPONSE_TIME]");
+  EXPECT_EQ(error_of("[DOMAIN_EXPIRATION] > 48h", kHttp),
+            "column 1: [DOMAIN_EXPIRATION] is not supported: no registry is asked");
+  EXPECT_EQ(error_of("has([BODY]) == true", kHttp), "column 5: expected [BODY].path in has()");
+  EXPECT_EQ(error_of("len([STATUS]) == 3", kHttp),
+            "column 5: expected [BODY] or [BODY].path in len()");
+  EXPECT_EQ(error_of("[CONNECTED] == false", kTcp),
+            "column 16: expected true: a target that cannot be reached is down before it is "
+            "asserted on");
+  EXPECT_EQ(error_of("[STATUS] == 200", kTcp),
+            "column 1: a tcp monitor has no [STATUS]: expected one of latency, phase, address, "
+            "connected");
+  EXPECT_NE(error_of("[STATUS] == any(" + std::string(40, '1') + ")", kHttp), "accepted");
+  std::string many = "[STATUS] == any(200";
+  for (int i = 0; i < 16; ++i) many += ",200";
+  EXPECT_EQ(error_of(many + ")", kHttp), "column 13: expected at most 16 values in any()");
+}
+
+TEST(Parser, SplitsTheColumnFromTheText) {
+  const auto wrong = parse_condition("status == ok", kHttp);
+  ASSERT_FALSE(wrong);
+  EXPECT_EQ(split_column(wrong.error()),
+            (std::pair<std::size_t, std::string_view>{11, "expected a whole number, not 'ok'"}));
+  EXPECT_EQ(split_column({Errc::kInvalid, "column of smoke"}).first, 0U);
 }
 
 TEST(Parser, RefusesControlsBadUtf8AndTooMuch) {

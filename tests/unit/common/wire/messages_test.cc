@@ -84,6 +84,14 @@ TEST(Messages, AnAssignmentCarriesEveryKindOfTarget) {
       {Subject::kStatus, "", Compare::kInRange, 200.0, 299.0, "status in 200..299"},
       {Subject::kJson, "$.ok", Compare::kEq, true, Null{}, "json $.ok == true"},
       {Subject::kPhase, "tls", Compare::kLt, Duration{500'000}, Null{}, "phase tls < 500ms"}};
+  Condition either;
+  either.group = GroupKind::kOr;
+  either.parts = s.spec.assertions.all;
+  Condition denied;
+  denied.group = GroupKind::kNot;
+  denied.text = "[STATUS] != any(200)";
+  denied.parts = {either};
+  s.spec.assertions.all.push_back(denied);
   s.spec.degraded = {{Subject::kBody, "", Compare::kContains, std::string{"slow"}, Null{}, "x"}};
   a.put.push_back(s);
   HttpTarget more;
@@ -124,6 +132,36 @@ TEST(Messages, AnUnknownAssertionOperatorIsRefusedAndNeverAPass) {
   const auto back = wire::decode_collector_message(as_bytes(wire::encode(CollectorMessage{a})));
   ASSERT_FALSE(back);
   EXPECT_EQ(back.error().code, Errc::kUnsupported);
+}
+
+TEST(Messages, GroupsThatNoCollectorWouldSendAreRefused) {
+  const auto refused = [](Condition c) {
+    Assignment a;
+    AssignedSeries s;
+    s.series = SeriesId{1};
+    s.grid = {30'000, 0};
+    s.spec.interval = std::chrono::seconds{30};
+    s.spec.assertions.all = {std::move(c)};
+    a.put.push_back(s);
+    const auto back = wire::decode_collector_message(as_bytes(wire::encode(CollectorMessage{a})));
+    return back ? std::nullopt : std::optional{back.error().code};
+  };
+  Condition deep{Subject::kStatus, "", Compare::kEq, 200.0, Null{}, "status == 200"};
+  EXPECT_EQ(refused(deep), std::nullopt);
+  for (std::size_t i = 0; i <= Assertions::kGroupDepthMax; ++i) {
+    Condition around;
+    around.group = GroupKind::kNot;
+    around.parts = {deep};
+    deep = around;
+  }
+  EXPECT_EQ(refused(deep), Errc::kCorrupt);
+  Condition wide;
+  wide.group = GroupKind::kOr;
+  wide.parts.resize(Assertions::kNodesMax);
+  EXPECT_EQ(refused(wide), Errc::kCorrupt);
+  Condition strange;
+  strange.group = static_cast<GroupKind>(4);
+  EXPECT_EQ(refused(strange), Errc::kUnsupported);
 }
 
 TEST(Messages, AnUnknownKindIsUnsupportedNotCorrupt) {
