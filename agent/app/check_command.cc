@@ -52,7 +52,11 @@ Expected<Observation> observe(io::EventLoop& loop, const CheckRequest& request) 
   if (request.resolver) options.dns_servers = {*request.resolver};
   if (request.proxy) options.proxies = {*request.proxy};
   options.secrets_dir = request.secrets_dir;
-  options.load_roots = http != nullptr && http->ca_pem.empty() && http->url.starts_with("https://");
+  const auto* dns = std::get_if<DnsTarget>(&request.spec.target);
+  const bool dns_tls =
+      dns != nullptr && dns->transport == DnsTransport::kTls && dns->ca_pem.empty();
+  options.load_roots = dns_tls || (http != nullptr && http->ca_pem.empty() &&
+                                   http->url.starts_with("https://"));
   TRY_ASSIGN(const auto pool, ProbePool::open(loop, std::move(options)));
   const auto attempt = [&] {
     std::optional<Observation> result;

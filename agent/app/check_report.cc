@@ -155,12 +155,21 @@ std::string dns_facts(const DnsFacts& dns) {
                                  dns.answers.size() == 1 ? "" : "s");
   if (dns.authoritative) line += ", authoritative";
   if (dns.authentic_data) line += ", authentic";
-  if (dns.truncated_udp) line += ", over TCP because UDP was cut";
+  switch (dns.transport) {
+    case DnsTransport::kUdp:
+      break;
+    case DnsTransport::kTcp:
+      line += dns.truncated_udp ? ", over TCP because UDP was cut" : ", over TCP";
+      break;
+    case DnsTransport::kTls:
+      line += ", over TLS";
+      break;
+  }
   std::string out = fact("answer", line);
   for (std::size_t i = 0; i < std::min(dns.answers.size(), kAnswersShown); ++i) {
     const DnsRecord& record = dns.answers[i];
-    out += fact("", fmt::format("{} {} {} {}", record.name, record.ttl, to_string(record.type),
-                                record.data));
+    out += fact("", fmt::format("{} {} {} {}", record.name, record.ttl,
+                                record_type_name(record.type), record.data));
   }
   if (dns.answers.size() > kAnswersShown) {
     out += fact("", fmt::format("and {} more", dns.answers.size() - kAnswersShown));
@@ -238,13 +247,16 @@ Node json_of(const DnsFacts& dns) {
   std::vector<Node> answers;
   for (const DnsRecord& record : dns.answers) {
     answers.push_back(Node::map({{"name", text(record.name)},
-                                 {"type", text(to_string(record.type))},
+                                 {"type", text(record_type_name(record.type))},
                                  {"ttl", whole(record.ttl)},
                                  {"data", text(record.data)}}));
   }
   return Node::map({{"rcode", text(dns.rcode)},
                     {"authoritative", Node::boolean(dns.authoritative)},
                     {"authentic_data", Node::boolean(dns.authentic_data)},
+                    {"recursion_available", Node::boolean(dns.recursion_available)},
+                    {"transport", text(to_string(dns.transport))},
+                    {"count", whole(dns.count)},
                     {"truncated_udp", Node::boolean(dns.truncated_udp)},
                     {"answers", Node::list(std::move(answers))}});
 }

@@ -1,6 +1,7 @@
 #include "agent/app/check_request.h"
 
 #include "agent/app/check_http.h"
+#include "agent/app/check_dns.h"
 #include "common/assert/evaluator.h"
 #include "common/assert/parser.h"
 #include "common/base/strings.h"
@@ -40,32 +41,6 @@ Expected<TcpTarget> parse_tcp(const std::string& url) {
   return TcpTarget{parsed.host, parsed.port, {}, {}};
 }
 
-Expected<DnsTarget> parse_dns(const std::string& url) {
-  const std::string rest = url.substr(6);
-  const std::size_t slash = rest.find('/');
-  if (slash == std::string::npos || slash + 1 == rest.size()) {
-    return fail(Errc::kInvalid, "expected dns://[SERVER]/NAME[?type=TYPE], not '{}'",
-                printable(url, 80));
-  }
-  DnsTarget out;
-  out.resolver = rest.substr(0, slash);
-  if (!out.resolver.empty()) TRY(io::DnsServer::parse(out.resolver));
-  std::string name = rest.substr(slash + 1);
-  const std::size_t question = name.find('?');
-  if (question != std::string::npos) {
-    const std::string query = name.substr(question + 1);
-    name.resize(question);
-    if (!query.starts_with("type=")) {
-      return fail(Errc::kInvalid, "expected ?type=TYPE after the name, not '?{}'",
-                  printable(query, 40));
-    }
-    TRY_ASSIGN(out.type, parse_dns_type(query.substr(5)));
-  }
-  out.name = std::move(name);
-  TRY(dns::encode_query({.id = 0, .name = out.name, .type = out.type}));
-  return out;
-}
-
 Expected<Target> parse_target(const Given& given) {
   const std::string& url = given.url;
   if (url.starts_with("tcp://")) {
@@ -75,7 +50,7 @@ Expected<Target> parse_target(const Given& given) {
     return Target{std::move(out)};
   }
   if (url.starts_with("dns://")) {
-    TRY_ASSIGN(DnsTarget out, parse_dns(url));
+    TRY_ASSIGN(DnsTarget out, parse_dns_url(url));
     return Target{std::move(out)};
   }
   if (!url.starts_with("http://") && !url.starts_with("https://")) {
@@ -271,6 +246,8 @@ const char* check_usage() {
   return "tocsin-agent check URL [options]: one check now, with a waterfall of its phases\n"
          "\n"
          "  URL is http://..., https://..., tcp://HOST:PORT or dns://[SERVER]/NAME[?type=TYPE]\n"
+         "  Behind dns://[SERVER]/NAME? also, joined by &: transport=tcp or tls,\n"
+         "  server_name=HOST, ca=FILE, verify=false, dnssec=true, recursion=false, rcode=NXDOMAIN\n"
          "\n"
          "  --assert CONDITION      must hold; may be given again (status == 200)\n"
          "  --degraded CONDITION    passes, but slow (latency > 800ms); may be given again\n"

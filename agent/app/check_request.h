@@ -5,7 +5,7 @@
 //         [--send TEXT] [--expect TEXT] [--resolver ADDRESS[:PORT]] [--secrets-dir DIR] [-4 | -6]
 //         and what check_http.h reads
 //
-//   URL  http://..., https://..., tcp://HOST:PORT, dns://[SERVER]/NAME[?type=TYPE]
+//   URL  http://..., https://..., tcp://HOST:PORT, dns://[SERVER]/NAME[?type=TYPE] (check_dns.h)
 
 #include "agent/probe/proxy_settings.h"
 #include "common/base/expected.h"

@@ -34,7 +34,8 @@ std::string make_excerpt(const Observation& o) {
   } else if (o.dns) {
     append_bounded(out, o.dns->rcode + "\n");
     for (const DnsRecord& r : o.dns->answers) {
-      append_bounded(out, fmt::format("{} {} {} {}\n", r.name, r.ttl, to_string(r.type), r.data));
+      append_bounded(out,
+                     fmt::format("{} {} {} {}\n", r.name, r.ttl, record_type_name(r.type), r.data));
     }
   } else {
     append_bounded(out, o.banner);

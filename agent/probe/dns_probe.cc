@@ -5,30 +5,55 @@
 
 namespace tocsin::agent {
 
+std::string question_name(const DnsTarget& target) {
+  if (target.type == DnsType::kPtr) {
+    if (const auto address = IpAddress::parse(target.name)) return dns::reverse_name(*address);
+  }
+  return target.name;
+}
+
+DnsFacts dns_facts(dns::Message answer, DnsTransport transport) {
+  DnsFacts out;
+  out.rcode = dns::rcode_name(answer.rcode);
+  out.authoritative = answer.authoritative;
+  out.authentic_data = answer.authentic_data;
+  out.recursion_available = answer.recursion_available;
+  out.transport = transport;
+  out.answers = std::move(answer.answers);
+  out.count = answer.count;
+  return out;
+}
+
 DnsProbe::DnsProbe(ProbeContext& context, std::shared_ptr<const ProbeSpec> spec, Duration timeout)
     : Probe(context, std::move(spec), timeout),
       target_(std::get<DnsTarget>(this->spec().target)),
+      name_(question_name(target_)),
       timeout_(timeout) {}
 
 DnsProbe::~DnsProbe() = default;
 
-void DnsProbe::begin() {
-  phases().enter(Phase::kWait, latency_clock());
+tl::expected<io::DnsServer, Failure> DnsProbe::find_server() const {
   if (target_.resolver.empty()) {
     // The agent's owner configured it: the egress policy is about what monitors ask for.
-    const auto server = context().default_dns_server();
-    if (!server) return finish(Failure{Reason::kSelfResolver, server.error().text});
-    server_ = *server;
-  } else {
-    const auto server = io::DnsServer::parse(target_.resolver);
-    if (!server) return finish(Failure{Reason::kPolicyUnsupported, server.error().text});
-    const auto allowed = context().egress().allows(server->address);
-    if (!allowed) return finish(Failure{Reason::kPolicyDeniedAddress, allowed.error().text});
-    server_ = *server;
+    const auto server = context().default_dns_server(spec().family);
+    if (!server) return tl::unexpected{Failure{Reason::kSelfResolver, server.error().text}};
+    return *server;
   }
+  const auto server = io::DnsServer::parse(target_.resolver);
+  if (!server) return tl::unexpected{Failure{Reason::kPolicyUnsupported, server.error().text}};
+  const auto allowed = context().egress().allows(server->address);
+  if (!allowed) return tl::unexpected{Failure{Reason::kPolicyDeniedAddress, allowed.error().text}};
+  return *server;
+}
+
+void DnsProbe::begin() {
+  phases().enter(Phase::kWait, latency_clock());
+  auto server = find_server();
+  if (!server) return finish(std::move(server).error());
+  server_ = *server;
   seen().dns_cached = true;  // No name had to be resolved to reach the server.
   seen().remote = server_.str();
-  ask(target_.tcp);
+  ask(target_.transport == DnsTransport::kTcp);
 }
 
 void DnsProbe::ask(bool tcp) {
@@ -36,7 +61,11 @@ void DnsProbe::ask(bool tcp) {
   if (!channel) return finish(Failure{Reason::kSelfResolver, channel.error().text});
   channel_ = *std::move(channel);
   exchange_ =
-      channel_->ask({.name = target_.name, .type = target_.type, .udp_size = kUdpSize},
+      channel_->ask({.name = name_,
+                     .type = target_.type,
+                     .udp_size = kDnsUdpSize,
+                     .recursion = target_.recursion,
+                     .dnssec = target_.dnssec},
                     [this, tcp](io::DnsAnswer answer) { on_answer(tcp, std::move(answer)); });
 }
 
@@ -50,13 +79,12 @@ void DnsProbe::on_answer(bool tcp, io::DnsAnswer answer) {
     was_truncated_ = true;
     return ask(true);
   }
-  DnsFacts facts;
-  facts.rcode = dns::rcode_name(answer->rcode);
-  facts.authoritative = answer->authoritative;
-  facts.authentic_data = answer->authentic_data;
-  facts.recursion_available = answer->recursion_available;
+  if (answer->truncated) {
+    return finish(Failure{Reason::kDnsTruncated,
+                          fmt::format("{} cut its answer over TCP too", server_.str())});
+  }
+  DnsFacts facts = dns_facts(*std::move(answer), tcp ? DnsTransport::kTcp : DnsTransport::kUdp);
   facts.truncated_udp = was_truncated_;
-  facts.answers = std::move(answer->answers);
   seen().dns = std::move(facts);
   finish(std::nullopt);
 }

@@ -44,6 +44,8 @@ class Probe : public ProbeHandle {
 
   ProbeContext& context() { return context_; }
 
+  const ProbeContext& context() const { return context_; }
+
   const ProbeSpec& spec() const { return *spec_; }
 
   MonoTime deadline() const { return deadline_; }

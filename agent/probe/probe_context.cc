@@ -39,11 +39,20 @@ Expected<std::shared_ptr<const io::TlsContext>> ProbeContext::tls(const std::str
   return made;
 }
 
-Expected<io::DnsServer> ProbeContext::default_dns_server() const {
-  if (!options_.dns_servers.empty()) return options_.dns_servers.front();
-  TRY_ASSIGN(const auto servers, io::system_dns_servers());
-  if (servers.empty()) return fail(Errc::kNotFound, "/etc/resolv.conf names no server");
-  return servers.front();
+Expected<io::DnsServer> ProbeContext::default_dns_server(IpFamily family) const {
+  std::vector<io::DnsServer> servers = options_.dns_servers;
+  if (servers.empty()) {
+    TRY_ASSIGN(servers, io::system_dns_servers());
+  }
+  for (const io::DnsServer& server : servers) {
+    if (family == IpFamily::kAny || (family == IpFamily::kV4) == server.address.is_v4()) {
+      return server;
+    }
+  }
+  return fail(Errc::kNotFound, "no DNS server{} is configured",
+              family == IpFamily::kAny  ? ""
+              : family == IpFamily::kV4 ? " with an IPv4 address"
+                                        : " with an IPv6 address");
 }
 
 Expected<std::shared_ptr<io::DnsChannel>> ProbeContext::dns_channel(const io::DnsServer& server,

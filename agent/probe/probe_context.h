@@ -61,8 +61,8 @@ class ProbeContext {
   /// The system's roots, loaded at the first use, or those of `ca_pem` when it is not empty.
   Expected<std::shared_ptr<const io::TlsContext>> tls(const std::string& ca_pem);
 
-  /// The configured servers' first, or the system's.
-  Expected<io::DnsServer> default_dns_server() const;
+  /// The first of the configured servers, or else of the system's, that has such an address.
+  Expected<io::DnsServer> default_dns_server(IpFamily family) const;
 
   /// A channel to one server that lets a query wait at least `timeout`. Kept for the next caller.
   Expected<std::shared_ptr<io::DnsChannel>> dns_channel(const io::DnsServer& server, bool tcp,

@@ -1,6 +1,7 @@
 #include "agent/probe/probe_pool.h"
 
 #include "agent/probe/dns_probe.h"
+#include "agent/probe/dot_probe.h"
 #include "agent/probe/http_probe.h"
 #include "agent/probe/probe_context.h"
 #include "agent/probe/tcp_probe.h"
@@ -17,6 +18,9 @@ std::unique_ptr<Probe> make_probe(ProbeContext& context, std::shared_ptr<const P
   }
   if (std::holds_alternative<TcpTarget>(spec->target)) {
     return std::make_unique<TcpProbe>(context, std::move(spec), timeout);
+  }
+  if (std::get<DnsTarget>(spec->target).transport == DnsTransport::kTls) {
+    return std::make_unique<DotProbe>(context, std::move(spec), timeout);
   }
   return std::make_unique<DnsProbe>(context, std::move(spec), timeout);
 }

@@ -8,9 +8,9 @@
 //                        degraded family service tags depends_on, and by type
 //     http               url method headers body redirects verify ca
 //     tcp                host port (or url: tcp://HOST:PORT) send expect
-//     dns                host record resolver tcp
-//     dns                host record resolver tcp
-//     assert, degraded   CONDITION or a list of them; CONDITION is a line of the assertion language
+//     dns                host record resolver transport server_name verify ca recursion dnssec
+//     rcode dns                host record resolver tcp assert, degraded   CONDITION or a list of
+//     them; CONDITION is a line of the assertion language
 //                        or one of {and: [CONDITION ...]}, {or: [CONDITION ...]}, {not: CONDITION}
 //   channels:            key type secret: {file: NAME}, and by type
 //     webhook            url

@@ -64,6 +64,17 @@ Target read_tcp(MapReader& reader) {
   return tcp;
 }
 
+void read_transport(MapReader& reader, DnsTransport& out) {
+  std::string word;
+  reader.text("transport", word);
+  for (const DnsTransport one : {DnsTransport::kUdp, DnsTransport::kTcp, DnsTransport::kTls}) {
+    if (word == to_string(one)) out = one;
+  }
+  if (!word.empty() && word != to_string(out)) {
+    reader.error("transport", one_of(word, {"udp", "tcp", "tls"}));
+  }
+}
+
 Target read_dns(MapReader& reader, const std::string& name) {
   DnsTarget dns;
   dns.name = name;
@@ -76,7 +87,13 @@ Target read_dns(MapReader& reader, const std::string& name) {
     reader.error("record", type.error().text);
   }
   reader.text("resolver", dns.resolver);
-  reader.boolean("tcp", dns.tcp);
+  read_transport(reader, dns.transport);
+  reader.text("server_name", dns.server_name);
+  reader.boolean("verify", dns.verify);
+  reader.text("ca", dns.ca_pem);
+  reader.boolean("recursion", dns.recursion);
+  reader.boolean("dnssec", dns.dnssec);
+  reader.text("rcode", dns.rcode);
   return dns;
 }
 
@@ -101,7 +118,8 @@ bool read_target(MapReader& reader, const std::string& name, Target& out, Errors
       reader.error("type", one_of(type, {kTypes.begin(), kTypes.end()}));
     }
     // One mistake, one error: which of these belong cannot be known.
-    for (const char* key : {"url", "host", "port", "send", "expect", "record", "resolver", "tcp"}) {
+    for (const char* key : {"url", "host", "port", "send", "expect", "record", "resolver",
+                            "transport", "recursion", "dnssec", "rcode"}) {
       reader.has(key);
     }
     for (const char* key : kHttpKeys) reader.has(key);
@@ -312,7 +330,15 @@ void set_target(Node& out, const DnsTarget& dns) {
   out.set("host", Node::string(dns.name));
   out.set("record", Node::string(to_string(dns.type)));
   if (!dns.resolver.empty()) out.set("resolver", Node::string(dns.resolver));
-  if (dns.tcp) out.set("tcp", Node::boolean(true));
+  out.set("transport", Node::string(to_string(dns.transport)));
+  if (dns.transport == DnsTransport::kTls) {
+    if (!dns.server_name.empty()) out.set("server_name", Node::string(dns.server_name));
+    out.set("verify", Node::boolean(dns.verify));
+    if (!dns.ca_pem.empty()) out.set("ca", Node::string(dns.ca_pem));
+  }
+  out.set("recursion", Node::boolean(dns.recursion));
+  out.set("dnssec", Node::boolean(dns.dnssec));
+  out.set("rcode", Node::string(dns.rcode));
 }
 
 Node quorum_to_node(const QuorumRule& rule) {

@@ -313,12 +313,6 @@ Answer records_answer(const DnsFacts& dns, const Compiled& c) {
   return seen_as(is_negation(c.condition.compare) ? !hit : hit, got);
 }
 
-std::size_t count_of(const DnsFacts& dns, DnsType asked) {
-  return static_cast<std::size_t>(
-      std::count_if(dns.answers.begin(), dns.answers.end(),
-                    [&](const DnsRecord& record) { return record.type == asked; }));
-}
-
 Answer ttl_answer(const DnsFacts& dns, DnsType asked, const Condition& c) {
   std::optional<std::uint32_t> lowest;
   for (const DnsRecord& record : dns.answers) {
@@ -493,7 +487,7 @@ class Judgement {
       case Subject::kDnsCount:
         return with_dns([&](const DnsFacts& dns) {
           if (auto none = no_dns_data(dns)) return *std::move(none);
-          return number_answer(static_cast<double>(count_of(dns, asked_)), c.condition);
+          return number_answer(dns.count, c.condition);
         });
       case Subject::kDnsTtl:
         return with_dns([&](const DnsFacts& dns) { return ttl_answer(dns, asked_, c.condition); });
@@ -632,10 +626,12 @@ std::optional<Finding> Evaluator::Program::default_failure(const Observation& se
 std::optional<Finding> Evaluator::Program::dns_failure(const DnsTarget& dns,
                                                        const Observation& seen) const {
   if (!seen.dns) return expected_finding(Reason::kDnsRcode, "a DNS answer", "none");
-  if (!rcode_asserted && seen.dns->rcode != "NOERROR") {
-    return expected_finding(Reason::kDnsRcode, "dns rcode == NOERROR", seen.dns->rcode);
+  const std::string& rcode = seen.dns->rcode;
+  if (!rcode_asserted && rcode != dns.rcode) {
+    return expected_finding(dns.rcode == "NOERROR" ? reason_of_rcode(rcode) : Reason::kDnsRcode,
+                            fmt::format("dns rcode == {}", dns.rcode), rcode);
   }
-  if (!count_asserted && seen.dns->rcode == "NOERROR" && count_of(*seen.dns, dns.type) == 0) {
+  if (!count_asserted && rcode == "NOERROR" && seen.dns->count == 0) {
     return expected_finding(Reason::kDnsNodata,
                             fmt::format("a record of type {}", to_string(dns.type)), "none");
   }

@@ -9,8 +9,9 @@
 //  it
 //     blames ourselves or our policy.
 //  2. All assertions must hold; the first that does not is the finding, down.
-//     None given: HTTP needs status in 200..299, DNS needs NOERROR (else dns.rcode) and an answer
-//     of the asked type (else dns.nodata), TCP needs nothing more.
+//     None given: HTTP needs status in 200..299, TCP needs nothing more. DNS needs the rcode that
+//     its target names (else dns.nxdomain and its like) and with NOERROR an answer of the asked
+//     type (else dns.nodata) whatever is given, unless it is about the rcode or the count itself.
 //  3. The first `degraded` condition that holds makes the finding degraded.
 //  4. Otherwise up.
 // What was not observed never satisfies anything: a body that was cut fails every assertion that

@@ -35,7 +35,7 @@ constexpr SubjectRule kRules[] = {
      kEqualityOps},
     {Subject::kRedirects, "redirects", "http", SelectorKind::kNone, OperandKind::kInteger,
      kNumberOps},
-    {Subject::kCertificateExpiry, "certificate expires in", "http", SelectorKind::kNone,
+    {Subject::kCertificateExpiry, "certificate expires in", "http dns", SelectorKind::kNone,
      OperandKind::kDuration, kDurationOps},
     {Subject::kLatency, "latency", "", SelectorKind::kNone, OperandKind::kDuration, kDurationOps},
     {Subject::kPhase, "phase", "", SelectorKind::kPhase, OperandKind::kDuration, kDurationOps},
@@ -54,10 +54,6 @@ constexpr SubjectRule kRules[] = {
     {Subject::kConnected, "connected", "", SelectorKind::kNone, OperandKind::kTrue, kIsOps},
 };
 
-/// RFC 6895 section 2.3, as the DNS codec spells them.
-constexpr std::string_view kRcodes[] = {"NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN",
-                                        "NOTIMP",  "REFUSED", "YXDOMAIN", "YXRRSET",
-                                        "NXRRSET", "NOTAUTH", "NOTZONE",  "BADVERS"};
 constexpr std::string_view kDnsFlags[] = {"aa", "tc", "ra", "ad"};
 constexpr std::string_view kHttpVersions[] = {"1.0", "1.1", "2"};
 
@@ -164,7 +160,7 @@ Expected<void> check_operand(const Condition& condition) {
       return fail(Errc::kInvalid, "expected a duration");
     case OperandKind::kRcode: {
       const auto* name = std::get_if<std::string>(&condition.operand);
-      if (name != nullptr && is_one_of(kRcodes, *name)) return {};
+      if (name != nullptr && is_rcode_name(*name)) return {};
       return fail(Errc::kInvalid, "expected a response code such as NOERROR, NXDOMAIN or SERVFAIL");
     }
     case OperandKind::kJson:

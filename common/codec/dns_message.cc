@@ -22,6 +22,7 @@ constexpr std::uint16_t kFlagTruncated = 0x0200;
 constexpr std::uint16_t kFlagRecursionDesired = 0x0100;
 constexpr std::uint16_t kFlagRecursionAvailable = 0x0080;
 constexpr std::uint16_t kFlagAuthentic = 0x0020;
+constexpr std::uint16_t kFlagDnssecOk = 0x8000;  ///< In the OPT record's part.
 
 constexpr std::array<const char*, 17> kRcodeNames{
     "NOERROR",  "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP",  "REFUSED",
@@ -354,7 +355,7 @@ Unexpected corrupt(const Reader& in, std::string_view what) {
   return fail(Errc::kCorrupt, "DNS answer: {} at byte {}", what, in.at() + 1);
 }
 
-Expected<void> read_answers(Reader& in, std::uint16_t count, Message& out) {
+Expected<void> read_answers(Reader& in, std::uint16_t count, DnsType asked, Message& out) {
   for (std::uint16_t i = 0; i < count; ++i) {
     RecordHead head = record_head(in);
     if (!in.ok()) return corrupt(in, fmt::format("answer {} is malformed", i + 1));
@@ -362,12 +363,14 @@ Expected<void> read_answers(Reader& in, std::uint16_t count, Message& out) {
     const auto type = static_cast<DnsType>(head.type);
     std::string text = presentation(type, data);
     if (!data.ok() || data.left() != 0) {
-      return corrupt(
-          in, fmt::format("the data of answer {} ({}) is malformed", i + 1, to_string(type)));
+      return corrupt(in, fmt::format("the data of answer {} ({}) is malformed", i + 1,
+                                     record_type_name(type)));
     }
     in.set_steps(data.steps());
     in.skip(head.size);
-    if (head.cls != kClassIn || out.answers.size() == kAnswersMax) continue;
+    if (head.cls != kClassIn) continue;
+    if (type == asked) ++out.count;
+    if (out.answers.size() == kAnswersMax) continue;
     out.answers.push_back(
         {printable(head.name, kDataSizeMax), type, head.ttl, printable(text, kDataSizeMax)});
   }
@@ -437,7 +440,8 @@ Expected<Bytes> encode_query(const Query& query) {
   Bytes out;
   out.reserve(kHeaderSize + name.size() + 15);
   put_u16(out, query.id);
-  put_u16(out, query.recursion_desired ? kFlagRecursionDesired : 0);
+  put_u16(out, static_cast<std::uint16_t>((query.recursion_desired ? kFlagRecursionDesired : 0) |
+                                          (query.dnssec ? kFlagAuthentic : 0)));
   put_u16(out, 1);
   put_u16(out, 0);
   put_u16(out, 0);
@@ -449,7 +453,9 @@ Expected<Bytes> encode_query(const Query& query) {
     out += '\0';  // The root.
     put_u16(out, kTypeOpt);
     put_u16(out, query.udp_size);
-    out.append(6, '\0');  // Extended rcode, version, flags, no options.
+    put_u16(out, 0);  // Extended rcode and version.
+    put_u16(out, query.dnssec ? kFlagDnssecOk : 0);
+    put_u16(out, 0);  // No options.
   }
   return out;
 }
@@ -473,10 +479,23 @@ Expected<Message> decode_answer(ByteSpan bytes, const Query& query) {
   out.recursion_available = (header.flags & kFlagRecursionAvailable) != 0;
   out.authentic_data = (header.flags & kFlagAuthentic) != 0;
   out.answers_total = header.answers;
-  auto read = read_answers(in, header.answers, out);
+  auto read = read_answers(in, header.answers, query.type, out);
   if (read) read = read_rest(in, 0U + header.authorities + header.additionals, out);
   if (!read && !out.truncated) return Unexpected{std::move(read).error()};
   return out;
+}
+
+std::string reverse_name(const IpAddress& address) {
+  std::string out;
+  const ByteSpan bytes = as_bytes(address.bytes());
+  for (std::size_t i = bytes.size(); i-- > 0;) {
+    if (address.is_v4()) {
+      out += fmt::format("{}.", bytes[i]);
+    } else {
+      out += fmt::format("{:x}.{:x}.", bytes[i] & 0xf, bytes[i] >> 4);
+    }
+  }
+  return out + (address.is_v4() ? "in-addr.arpa" : "ip6.arpa");
 }
 
 std::string rcode_name(std::uint16_t rcode) {

@@ -7,6 +7,7 @@
 
 #include "common/base/bytes.h"
 #include "common/base/expected.h"
+#include "common/base/ip_address.h"
 #include "common/model/monitor_spec.h"
 #include "common/model/observation.h"
 
@@ -26,6 +27,7 @@ struct Query {
   std::string name;      ///< With or without the final dot; "." is the root.
   DnsType type = DnsType::kA;
   bool recursion_desired = true;
+  bool dnssec = false;  ///< AD, and DO if there is an OPT record (RFC 3225, RFC 6840 section 5.7).
   std::uint16_t udp_size = 1232;  ///< EDNS0 payload size; 0: no OPT record.
 };
 
@@ -40,6 +42,7 @@ struct Message {
   bool authentic_data = false;
   std::vector<DnsRecord> answers;   ///< Names in presentation form with the final dot.
   std::uint16_t answers_total = 0;  ///< As the header says.
+  std::uint32_t count = 0;          ///< Answers of the asked type, also those that were not kept.
 
   friend bool operator==(const Message&, const Message&) = default;
 };
@@ -53,6 +56,10 @@ bool is_answer_to(ByteSpan bytes, const Query& query);
 /// kCorrupt with what is wrong at which byte. Of a truncated message (TC) the answers before the
 /// cut are returned.
 Expected<Message> decode_answer(ByteSpan bytes, const Query& query);
+
+/// "192.0.2.1" is "1.2.0.192.in-addr.arpa" (RFC 1035 section 3.5), IPv6 the same below ip6.arpa
+/// (RFC 3596 section 2.5).
+std::string reverse_name(const IpAddress& address);
 
 /// "NOERROR", "NXDOMAIN", or "RCODE23".
 std::string rcode_name(std::uint16_t rcode);

@@ -73,36 +73,12 @@ class Exchange final : public DnsExchange {
 
 }  // namespace
 
-Expected<DnsServer> DnsServer::parse(std::string_view text) {
-  std::string_view host = text;
-  std::string_view port = "53";
-  if (text.starts_with('[')) {
-    const std::size_t close = text.find(']');
-    if (close == std::string_view::npos) {
-      return fail(Errc::kInvalid, "'{}': expected ']' after the address", printable(text, 80));
-    }
-    host = text.substr(1, close - 1);
-    const std::string_view rest = text.substr(close + 1);
-    if (!rest.empty() && rest.front() != ':') {
-      return fail(Errc::kInvalid, "'{}': expected ':' and a port after ']'", printable(text, 80));
-    }
-    if (!rest.empty()) port = rest.substr(1);
-  } else if (std::count(text.begin(), text.end(), ':') == 1) {
-    host = text.substr(0, text.find(':'));
-    port = text.substr(text.find(':') + 1);
-  }
-  TRY_ASSIGN(const IpAddress address, IpAddress::parse(host));
-  std::uint32_t number = 0;
-  for (const char c : port) {
-    number = c >= '0' && c <= '9' && number < 100'000
-                 ? number * 10 + static_cast<std::uint32_t>(c - '0')
-                 : 100'000;
-  }
-  if (port.empty() || number == 0 || number > 65535) {
-    return fail(Errc::kInvalid, "'{}': expected a port from 1 to 65535", printable(text, 80));
-  }
-  return DnsServer{address, static_cast<std::uint16_t>(number)};
+Expected<DnsServer> DnsServer::parse(std::string_view text, std::uint16_t port) {
+  TRY_ASSIGN(const AddressPort place, parse_address_port(text, port));
+  return DnsServer{place.address, place.port};
 }
+
+std::uint16_t random_dns_id() { return random_id(); }
 
 Expected<std::vector<DnsServer>> system_dns_servers() {
   TRY(init_library());
@@ -280,7 +256,8 @@ std::unique_ptr<DnsExchange> DnsChannel::ask(const DnsQuestion& question, Done d
   pending->query = {.id = random_id(),
                     .name = question.name,
                     .type = question.type,
-                    .recursion_desired = true,
+                    .recursion_desired = question.recursion,
+                    .dnssec = question.dnssec,
                     .udp_size = question.udp_size};
   pending->done = std::move(done);
   auto handle = std::make_unique<Exchange>(pending);

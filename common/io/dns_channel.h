@@ -27,7 +27,7 @@ struct DnsServer {
   std::uint16_t port = 53;
 
   /// "ADDRESS" or "ADDRESS:PORT"; IPv6 with a port stands in brackets.
-  static Expected<DnsServer> parse(std::string_view text);
+  static Expected<DnsServer> parse(std::string_view text, std::uint16_t port = DnsTarget::kPort);
 
   std::string str() const { return address.with_port(port); }
 
@@ -51,7 +51,12 @@ struct DnsQuestion {
   std::string name;
   DnsType type = DnsType::kA;
   std::uint16_t udp_size = 0;  ///< EDNS0; 0: without.
+  bool recursion = true;
+  bool dnssec = false;
 };
+
+/// An unpredictable id for a question that is not asked here.
+std::uint16_t random_dns_id();
 
 /// Either a well-formed answer, whatever its rcode, or why there is none: dns.timeout, dns.refused
 /// (nobody listens), dns.protocol (malformed), self.descriptors, self.memory, self.resolver.

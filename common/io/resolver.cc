@@ -214,8 +214,9 @@ class Resolver::Impl::Lookup final : public ResolveHandle {
     if (!answer) {
       note_failure(answer.error());
     } else if (answer->rcode != 0) {
-      note_failure({Reason::kDnsRcode, fmt::format("the resolver answered {} for {}",
-                                                   dns::rcode_name(answer->rcode), host_)});
+      const std::string rcode = dns::rcode_name(answer->rcode);
+      note_failure(
+          {reason_of_rcode(rcode), fmt::format("the resolver answered {} for {}", rcode, host_)});
     } else {
       Addresses got = addresses_in(*answer, host_, type);
       found_.list.insert(found_.list.end(), got.list.begin(), got.list.end());

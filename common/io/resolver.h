@@ -33,8 +33,8 @@ struct Resolution {
   friend bool operator==(const Resolution&, const Resolution&) = default;
 };
 
-/// dns.rcode, dns.nodata, dns.timeout, dns.protocol; self.resolver when the system's own resolver
-/// is not there; self.descriptors, self.memory.
+/// dns.nxdomain, dns.servfail, dns.not_allowed, dns.rcode, dns.nodata, dns.timeout, dns.protocol;
+/// self.resolver when the system's own resolver is not there; self.descriptors, self.memory.
 using ResolveResult = tl::expected<Resolution, Failure>;
 
 /// Destroying it cancels. It must not outlive the resolver.

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <optional>
 #include <set>
 
 namespace tocsin {
@@ -31,6 +32,10 @@ constexpr std::array<DnsTypeName, 11> kDnsTypes{{
     {DnsType::kHttps, "HTTPS"},
     {DnsType::kCaa, "CAA"},
 }};
+
+constexpr std::array<std::string_view, 12> kRcodes{"NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN",
+                                                   "NOTIMP",  "REFUSED", "YXDOMAIN", "YXRRSET",
+                                                   "NXRRSET", "NOTAUTH", "NOTZONE",  "BADVERS"};
 
 constexpr std::array<std::string_view, 9> kMethods{"GET",    "HEAD",    "POST",    "PUT",  "PATCH",
                                                    "DELETE", "OPTIONS", "CONNECT", "TRACE"};
@@ -173,8 +178,32 @@ void check_target(const TcpTarget& tcp, Errors& errors) {
   errors.expect(tcp.expect.size() <= 1024, "expect", "expected at most 1024 bytes");
 }
 
+/// Labels of 1 to 63 bytes, 255 bytes in all (RFC 1035 section 2.3.4); "." is the root.
+bool is_domain_name(std::string_view name) {
+  if (name == ".") return true;
+  if (name.ends_with('.')) name.remove_suffix(1);
+  if (name.empty() || name.size() > 253) return false;
+  const std::vector<std::string_view> labels = split(name, '.');
+  return std::all_of(labels.begin(), labels.end(),
+                     [](std::string_view label) { return !label.empty() && label.size() <= 63; });
+}
+
 void check_target(const DnsTarget& dns, Errors& errors) {
-  errors.expect(!dns.name.empty() && dns.name.size() <= 253, "name", "expected a domain name");
+  const bool tls = dns.transport == DnsTransport::kTls;
+  errors.expect(is_domain_name(dns.name), "name", "expected a domain name");
+  if (!dns.resolver.empty()) {
+    const auto server = parse_address_port(dns.resolver, DnsTarget::kPort);
+    if (!server) errors.list.push_back({"resolver", server.error().text});
+  }
+  errors.expect(!tls || !dns.resolver.empty(), "resolver",
+                "expected an address: the system's resolver is not asked over TLS");
+  errors.expect(tls || (dns.server_name.empty() && dns.ca_pem.empty() && dns.verify), "transport",
+                "expected tls, because server_name, verify or ca is given");
+  errors.expect(dns.server_name.empty() || is_domain_name(dns.server_name), "server_name",
+                "expected a host name");
+  errors.expect(is_rcode_name(dns.rcode), "rcode",
+                "expected a response code such as NOERROR or NXDOMAIN, not '{}'",
+                printable(dns.rcode, 40));
 }
 
 }  // namespace
@@ -194,6 +223,57 @@ Expected<DnsType> parse_dns_type(std::string_view name) {
   }
   return fail(Errc::kInvalid, "'{}' is not a DNS record type: expected one of {}",
               printable(name, 40), join(known, " "));
+}
+
+std::string record_type_name(DnsType type) {
+  const std::string_view known = to_string(type);
+  return known != "?" ? std::string{known}
+                      : fmt::format("TYPE{}", static_cast<std::uint16_t>(type));
+}
+
+bool is_rcode_name(std::string_view name) {
+  return std::find(kRcodes.begin(), kRcodes.end(), name) != kRcodes.end();
+}
+
+const char* to_string(DnsTransport transport) {
+  switch (transport) {
+    case DnsTransport::kUdp:
+      return "udp";
+    case DnsTransport::kTcp:
+      return "tcp";
+    case DnsTransport::kTls:
+      return "tls";
+  }
+  return "?";
+}
+
+Expected<AddressPort> parse_address_port(std::string_view text, std::uint16_t port) {
+  std::string_view host = text;
+  std::optional<std::string_view> digits;
+  if (text.starts_with('[')) {
+    const std::size_t close = text.find(']');
+    if (close == std::string_view::npos) {
+      return fail(Errc::kInvalid, "'{}': expected ']' after the address", printable(text, 80));
+    }
+    host = text.substr(1, close - 1);
+    const std::string_view rest = text.substr(close + 1);
+    if (!rest.empty() && rest.front() != ':') {
+      return fail(Errc::kInvalid, "'{}': expected ':' and a port after ']'", printable(text, 80));
+    }
+    if (!rest.empty()) digits = rest.substr(1);
+  } else if (std::count(text.begin(), text.end(), ':') == 1) {
+    host = text.substr(0, text.find(':'));
+    digits = text.substr(text.find(':') + 1);
+  }
+  TRY_ASSIGN(const IpAddress address, IpAddress::parse(host));
+  if (!digits) return AddressPort{address, port};
+  std::uint16_t number = 0;
+  const auto [end, error] =
+      std::from_chars(digits->data(), digits->data() + digits->size(), number);
+  if (error != std::errc{} || end != digits->data() + digits->size() || number == 0) {
+    return fail(Errc::kInvalid, "'{}': expected a port from 1 to 65535", printable(text, 80));
+  }
+  return AddressPort{address, number};
 }
 
 Duration retry_budget(const ProbeSpec& spec) {
@@ -330,8 +410,9 @@ std::string describe(const Target& target) {
   if (const auto* tcp = std::get_if<TcpTarget>(&target))
     return fmt::format("{}:{}", tcp->host, tcp->port);
   const auto& dns = std::get<DnsTarget>(target);
-  return fmt::format("{} {}{}{}", to_string(dns.type), dns.name, dns.resolver.empty() ? "" : " @ ",
-                     dns.resolver);
+  return fmt::format("{} {}{}{}{}", to_string(dns.type), dns.name,
+                     dns.resolver.empty() ? "" : " @ ", dns.resolver,
+                     dns.transport == DnsTransport::kTls ? " over TLS" : "");
 }
 
 }  // namespace tocsin

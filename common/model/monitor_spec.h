@@ -6,6 +6,7 @@
 // `spec_rev`.
 
 #include "common/base/id.h"
+#include "common/base/ip_address.h"
 #include "common/base/time.h"
 #include "common/model/assertion.h"
 
@@ -99,15 +100,41 @@ enum class DnsType : std::uint16_t {
   kCaa = 257,
 };
 
+/// "?" for a type that is none of these.
 const char* to_string(DnsType type);
 Expected<DnsType> parse_dns_type(std::string_view name);
 
+/// "MX", or "TYPE46" (RFC 3597).
+std::string record_type_name(DnsType type);
+
+/// "NOERROR", "NXDOMAIN" and the other response codes of RFC 6895 section 2.3.
+bool is_rcode_name(std::string_view name);
+
+/// The numbers are wire values.
+enum class DnsTransport : std::uint8_t {
+  kUdp = 0,  ///< And TCP when the answer was cut.
+  kTcp = 1,
+  kTls = 2,  ///< RFC 7858; a connection of its own each time.
+};
+
+/// "udp", "tcp", "tls".
+const char* to_string(DnsTransport transport);
+
 struct DnsTarget {
-  std::string name;  ///< What is asked for.
+  static constexpr std::uint16_t kPort = 53;
+  static constexpr std::uint16_t kTlsPort = 853;
+
+  std::string name;  ///< What is asked for; of kPtr also an address, which is turned round.
   DnsType type = DnsType::kA;
-  std::string
-      resolver;      ///< "ADDRESS" or "ADDRESS:PORT", IPv6 in brackets; empty: the system's first.
-  bool tcp = false;  ///< Straight over TCP; else UDP with TCP when truncated.
+  /// "ADDRESS" or "ADDRESS:PORT", IPv6 in brackets; empty: the system's first. kTls needs one.
+  std::string resolver;
+  DnsTransport transport = DnsTransport::kUdp;
+  std::string server_name;        ///< kTls: SNI and the certificate's name; empty: the address.
+  bool verify = true;             ///< kTls: certificate chain and name.
+  std::string ca_pem;             ///< kTls: instead of the system's roots when not empty.
+  bool recursion = true;          ///< The question's RD flag.
+  bool dnssec = false;            ///< Asks for validation: the question's DO and AD flags.
+  std::string rcode = "NOERROR";  ///< What must be answered.
 
   friend bool operator==(const DnsTarget&, const DnsTarget&) = default;
 };
@@ -185,6 +212,14 @@ struct FieldError {
 
   friend bool operator==(const FieldError&, const FieldError&) = default;
 };
+
+/// "ADDRESS" or "ADDRESS:PORT"; IPv6 with a port stands in brackets. `port` when none is named.
+struct AddressPort {
+  IpAddress address;
+  std::uint16_t port = 0;
+};
+
+Expected<AddressPort> parse_address_port(std::string_view text, std::uint16_t port);
 
 /// Every rule of a spec at once, paths relative to the monitor ("timeout"). Empty: valid. Does not
 /// look at other objects (unknown regions or services are the catalogue's business).

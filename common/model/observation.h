@@ -94,8 +94,10 @@ struct DnsFacts {
   bool authoritative = false;
   bool authentic_data = false;
   bool recursion_available = false;
-  bool truncated_udp = false;      ///< The UDP answer was cut and TCP was used.
-  std::vector<DnsRecord> answers;  ///< At most 64.
+  DnsTransport transport = DnsTransport::kUdp;  ///< What the answer came over.
+  bool truncated_udp = false;                   ///< The UDP answer was cut and TCP was used.
+  std::vector<DnsRecord> answers;               ///< At most 64.
+  std::uint32_t count = 0;  ///< Answers of the asked type, also those that were not kept.
 
   friend bool operator==(const DnsFacts&, const DnsFacts&) = default;
 };

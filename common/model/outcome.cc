@@ -16,12 +16,17 @@ struct ReasonRow {
 constexpr ReasonRow kReasons[] = {
     {Reason::kNone, "none", "nothing is wrong"},
     {Reason::kDnsTimeout, "dns.timeout", "the resolver did not answer in time"},
-    {Reason::kDnsRcode, "dns.rcode", "the resolver answered with an error"},
+    {Reason::kDnsRcode, "dns.rcode", "the resolver answered with another code than expected"},
     {Reason::kDnsNodata, "dns.nodata", "the name exists but has no record of the wanted type"},
     {Reason::kDnsRefused, "dns.refused", "the resolver is not listening"},
     {Reason::kDnsProtocol, "dns.protocol", "the resolver's answer is malformed"},
     {Reason::kDnsTruncated, "dns.truncated",
      "the answer was cut and TCP did not deliver it either"},
+    {Reason::kDnsNxdomain, "dns.nxdomain", "the name does not exist"},
+    {Reason::kDnsServfail, "dns.servfail",
+     "the resolver could not find out (its servers fail, or DNSSEC does not validate)"},
+    {Reason::kDnsNotAllowed, "dns.not_allowed", "the resolver refuses to answer such questions"},
+    {Reason::kDnsClosed, "dns.closed", "the resolver closed the connection before it answered"},
     {Reason::kConnectRefused, "connect.refused", "nothing listens on that port"},
     {Reason::kConnectTimeout, "connect.timeout",
      "no answer to the connection request (firewall, or the host is down)"},
@@ -162,6 +167,13 @@ std::optional<Reason> reason_from_name(std::string_view name) {
     if (row.name == name) return row.reason;
   }
   return std::nullopt;
+}
+
+Reason reason_of_rcode(std::string_view rcode) {
+  if (rcode == "NXDOMAIN") return Reason::kDnsNxdomain;
+  if (rcode == "SERVFAIL") return Reason::kDnsServfail;
+  if (rcode == "REFUSED") return Reason::kDnsNotAllowed;
+  return Reason::kDnsRcode;
 }
 
 std::string_view explain(Reason reason) {

@@ -45,6 +45,10 @@ enum class Reason : std::uint16_t {
   kDnsRefused = 103,
   kDnsProtocol = 104,
   kDnsTruncated = 105,
+  kDnsNxdomain = 106,
+  kDnsServfail = 107,
+  kDnsNotAllowed = 108,
+  kDnsClosed = 109,
 
   kConnectRefused = 200,
   kConnectTimeout = 201,
@@ -118,6 +122,9 @@ enum class Reason : std::uint16_t {
 std::string_view to_string(Reason reason);
 std::optional<Reason> reason_from_int(std::uint32_t value);
 std::optional<Reason> reason_from_name(std::string_view name);
+
+/// What an answer with this response code ("NXDOMAIN") means where NOERROR was wanted.
+Reason reason_of_rcode(std::string_view rcode);
 
 /// One sentence for the operator, lower case, no trailing dot: "nothing listens on that port".
 std::string_view explain(Reason reason);

@@ -153,6 +153,51 @@ Expected<HttpTarget> from_proto(const v1::HttpTarget& in) {
   return out;
 }
 
+/// Anything that version 1 without options could not say.
+bool has_options(const DnsTarget& dns) {
+  DnsTarget plain;
+  plain.name = dns.name;
+  plain.type = dns.type;
+  plain.resolver = dns.resolver;
+  plain.transport = dns.transport == DnsTransport::kTcp ? DnsTransport::kTcp : DnsTransport::kUdp;
+  return !(plain == dns);
+}
+
+void to_proto(const DnsTarget& dns, v1::DnsTarget& out) {
+  out.set_name(dns.name);
+  out.set_type(static_cast<std::uint32_t>(dns.type));
+  out.set_resolver(dns.resolver);
+  out.set_tcp(dns.transport == DnsTransport::kTcp);
+  if (!has_options(dns)) return;
+  out.set_transport(static_cast<std::uint32_t>(dns.transport));
+  out.set_server_name(dns.server_name);
+  out.set_insecure(!dns.verify);
+  out.set_ca_pem(dns.ca_pem);
+  out.set_no_recursion(!dns.recursion);
+  out.set_dnssec(dns.dnssec);
+  out.set_rcode(dns.rcode);
+}
+
+Expected<Target> from_proto(const v1::DnsTarget& in) {
+  if (in.type() > 65535) return fail(Errc::kCorrupt, "spec.dns.type: out of range");
+  if (in.transport() > static_cast<std::uint32_t>(DnsTransport::kTls)) {
+    return fail(Errc::kUnsupported, "spec.dns: transport {} is unknown to this version",
+                in.transport());
+  }
+  DnsTarget out;
+  out.name = in.name();
+  out.type = static_cast<DnsType>(in.type());
+  out.resolver = in.resolver();
+  out.transport = in.tcp() ? DnsTransport::kTcp : static_cast<DnsTransport>(in.transport());
+  out.server_name = in.server_name();
+  out.verify = !in.insecure();
+  out.ca_pem = in.ca_pem();
+  out.recursion = !in.no_recursion();
+  out.dnssec = in.dnssec();
+  if (!in.rcode().empty()) out.rcode = in.rcode();
+  return Target{std::move(out)};
+}
+
 }  // namespace
 
 void to_proto(const ProbeSpec& spec, v1::ProbeSpec& out) {
@@ -166,11 +211,7 @@ void to_proto(const ProbeSpec& spec, v1::ProbeSpec& out) {
     t.set_expect(tcp->expect);
   } else {
     const auto& dns = std::get<DnsTarget>(spec.target);
-    v1::DnsTarget& t = *out.mutable_dns();
-    t.set_name(dns.name);
-    t.set_type(static_cast<std::uint32_t>(dns.type));
-    t.set_resolver(dns.resolver);
-    t.set_tcp(dns.tcp);
+    to_proto(dns, has_options(dns) ? *out.mutable_dns_options() : *out.mutable_dns());
   }
   out.set_interval_ms(to_ms(spec.interval));
   out.set_timeout_ms(to_ms(spec.timeout));
@@ -196,9 +237,11 @@ Expected<ProbeSpec> from_proto(const v1::ProbeSpec& in) {
       break;
     }
     case v1::ProbeSpec::kDns: {
-      if (in.dns().type() > 65535) return fail(Errc::kCorrupt, "spec.dns.type: out of range");
-      out.target = DnsTarget{in.dns().name(), static_cast<DnsType>(in.dns().type()),
-                             in.dns().resolver(), in.dns().tcp()};
+      TRY_ASSIGN(out.target, from_proto(in.dns()));
+      break;
+    }
+    case v1::ProbeSpec::kDnsOptions: {
+      TRY_ASSIGN(out.target, from_proto(in.dns_options()));
       break;
     }
     case v1::ProbeSpec::TARGET_NOT_SET:

@@ -19,11 +19,18 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   CHECK(tocsin::dns::is_answer_to(bytes, query));
   CHECK(message->answers.size() <= tocsin::dns::kAnswersMax);
   CHECK(message->answers.size() <= message->answers_total);
+  CHECK(message->count <= message->answers_total);
+  std::size_t kept = 0;
+  for (const tocsin::DnsRecord& record : message->answers) kept += record.type == type ? 1 : 0;
+  CHECK(kept <= message->count);
+  CHECK(kept == message->count || message->answers.size() == tocsin::dns::kAnswersMax);
   for (const tocsin::DnsRecord& record : message->answers) {
     CHECK(record.data.size() <= tocsin::dns::kDataSizeMax + 3);  // An ellipsis may follow.
     CHECK(tocsin::printable(record.data, SIZE_MAX) == record.data);
     CHECK(tocsin::printable(record.name, SIZE_MAX) == record.name);
   }
+  const auto again = tocsin::dns::decode_answer(bytes, query);
+  CHECK(again.has_value() && *again == *message);
   Query other = query;
   other.id = 0x4321;
   CHECK(!tocsin::dns::is_answer_to(bytes, other));

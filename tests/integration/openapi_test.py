@@ -166,7 +166,7 @@ class Contract(unittest.TestCase):
         self.make("monitors", {"key": "own-tcp", "type": "tcp", "host": "127.0.0.1", "port": 9, "send": "a",
                                "expect": "b", "interval": "60s", "depends_on": ["own"]})
         self.make("monitors", {"key": "own-dns", "type": "dns", "host": "example.com", "record": "A",
-                               "resolver": "127.0.0.1:53", "tcp": True, "interval": "60s"})
+                               "resolver": "127.0.0.1:53", "transport": "tcp", "interval": "60s"})
         self.make("status-pages", {"slug": "own", "title": "Ours", "description": "x", "noindex": True,
                                    "homepage": "https://example.com/", "contact": "o@example.com",
                                    "groups": [{"name": "Site", "components": [{"monitor": "own"}]}]})

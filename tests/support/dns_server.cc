@@ -18,24 +18,6 @@ namespace {
 
 std::string u16(unsigned v) { return {static_cast<char>(v >> 8), static_cast<char>(v)}; }
 
-DnsRequest parse_request(std::string bytes, bool tcp) {
-  DnsRequest out;
-  out.tcp = tcp;
-  std::size_t at = 12;
-  while (at < bytes.size() && bytes[at] != 0) {
-    const auto length = static_cast<std::size_t>(static_cast<std::uint8_t>(bytes[at]));
-    if (!out.name.empty()) out.name += '.';
-    out.name += to_lower(bytes.substr(at + 1, length));
-    at += length + 1;
-  }
-  if (at + 2 < bytes.size()) {
-    out.type = static_cast<std::uint16_t>(static_cast<std::uint8_t>(bytes[at + 1]) << 8 |
-                                          static_cast<std::uint8_t>(bytes[at + 2]));
-  }
-  out.bytes = std::move(bytes);
-  return out;
-}
-
 sockaddr_in loopback(std::uint16_t port) {
   sockaddr_in out{};
   out.sin_family = AF_INET;
@@ -61,6 +43,24 @@ std::uint16_t bind_both(io::Fd& udp, io::Fd& tcp) {
 }
 
 }  // namespace
+
+DnsRequest read_dns_request(std::string bytes, bool tcp) {
+  DnsRequest out;
+  out.tcp = tcp;
+  std::size_t at = 12;
+  while (at < bytes.size() && bytes[at] != 0) {
+    const auto length = static_cast<std::size_t>(static_cast<std::uint8_t>(bytes[at]));
+    if (!out.name.empty()) out.name += '.';
+    out.name += to_lower(bytes.substr(at + 1, length));
+    at += length + 1;
+  }
+  if (at + 2 < bytes.size()) {
+    out.type = static_cast<std::uint16_t>(static_cast<std::uint8_t>(bytes[at + 1]) << 8 |
+                                          static_cast<std::uint8_t>(bytes[at + 2]));
+  }
+  out.bytes = std::move(bytes);
+  return out;
+}
 
 DnsServer::DnsServer(Script script, bool with_tcp)
     : script_(std::move(script)),
@@ -99,7 +99,7 @@ void DnsServer::serve_udp() {
   if (n <= 0) return;
   requests_.fetch_add(1);
   for (const std::string& reply :
-       script_(parse_request({buffer.data(), static_cast<std::size_t>(n)}, false))) {
+       script_(read_dns_request({buffer.data(), static_cast<std::size_t>(n)}, false))) {
     ::sendto(udp_.get(), reply.data(), reply.size(), 0, reinterpret_cast<sockaddr*>(&from), size);
   }
 }
@@ -115,7 +115,7 @@ void DnsServer::serve_tcp() {
     return;
   }
   requests_.fetch_add(1);
-  for (const std::string& reply : script_(parse_request(std::move(bytes), true))) {
+  for (const std::string& reply : script_(read_dns_request(std::move(bytes), true))) {
     const std::string framed = u16(static_cast<unsigned>(reply.size())) + reply;
     ::send(peer.get(), framed.data(), framed.size(), MSG_NOSIGNAL);
   }

@@ -20,6 +20,9 @@ struct DnsRequest {
   std::string bytes;
 };
 
+/// `bytes` without the length that stands before them over TCP.
+DnsRequest read_dns_request(std::string bytes, bool tcp);
+
 /// What to say: nothing keeps silent; several are sent one after the other (UDP only).
 using DnsReplies = std::vector<std::string>;
 

@@ -27,9 +27,37 @@ TEST(CheckRequest, EveryKindOfTargetHasAUrl) {
   EXPECT_EQ(parse_check_request({"tcp://[::1]:80"})->spec.target,
             (Target{TcpTarget{"::1", 80, "", ""}}));
   EXPECT_EQ(parse_check_request({"dns:///example.com"})->spec.target,
-            (Target{DnsTarget{"example.com", DnsType::kA, "", false}}));
-  EXPECT_EQ(parse_check_request({"dns://[::1]:5353/example.com?type=mx"})->spec.target,
-            (Target{DnsTarget{"example.com", DnsType::kMx, "[::1]:5353", false}}));
+            (Target{DnsTarget{.name = "example.com"}}));
+  EXPECT_EQ(
+      parse_check_request({"dns://[::1]:5353/example.com?type=mx"})->spec.target,
+      (Target{DnsTarget{.name = "example.com", .type = DnsType::kMx, .resolver = "[::1]:5353"}}));
+}
+
+TEST(CheckRequest, ADnsUrlSaysEverythingADnsMonitorCan) {
+  EXPECT_EQ(parse_check_request({"dns://192.0.2.53/old.example?type=AAAA&transport=tls&server_name="
+                                 "dns.example&verify=false&recursion=false&dnssec=true&rcode="
+                                 "NXDOMAIN"})
+                ->spec.target,
+            (Target{DnsTarget{.name = "old.example",
+                              .type = DnsType::kAaaa,
+                              .resolver = "192.0.2.53",
+                              .transport = DnsTransport::kTls,
+                              .server_name = "dns.example",
+                              .verify = false,
+                              .recursion = false,
+                              .dnssec = true,
+                              .rcode = "NXDOMAIN"}}));
+  EXPECT_EQ(error_of({"dns:///a?typ=MX"}),
+            "expected FIELD=VALUE after the name, not 'typ'; did you mean type?");
+  EXPECT_EQ(error_of({"dns:///a?transport=quic"}),
+            "transport: expected udp, tcp or tls, not 'quic'");
+  EXPECT_EQ(error_of({"dns:///a?dnssec=yes"}), "dnssec: expected true or false, not 'yes'");
+  EXPECT_EQ(error_of({"dns:///a?transport=tls"}),
+            "resolver: expected an address: the system's resolver is not asked over TLS");
+  EXPECT_EQ(error_of({"dns://192.0.2.1/a?server_name=b"}),
+            "transport: expected tls, because server_name, verify or ca is given");
+  EXPECT_EQ(error_of({"dns:///a?rcode=nxdomain"}),
+            "rcode: expected a response code such as NOERROR or NXDOMAIN, not 'nxdomain'");
 }
 
 TEST(CheckRequest, OptionsStandBeforeOrAfterTheUrlAndWithOrWithoutEquals) {

@@ -11,8 +11,12 @@ using test::DnsRequest;
 
 class DnsProbing : public Probing {
  protected:
-  static DnsTarget ask(const test::DnsServer& server, bool tcp = false) {
-    return {"a.example", DnsType::kA, server.address(), tcp};
+  static DnsTarget ask(const std::string& resolver, DnsTransport transport = DnsTransport::kUdp) {
+    return {.name = "a.example", .resolver = resolver, .transport = transport};
+  }
+
+  static DnsTarget ask(const test::DnsServer& server, DnsTransport transport = DnsTransport::kUdp) {
+    return ask(server.address(), transport);
   }
 };
 
@@ -26,6 +30,8 @@ TEST_F(DnsProbing, ReportsTheAnswer) {
   expected.rcode = "NOERROR";
   expected.authoritative = true;
   expected.authentic_data = true;
+  expected.recursion_available = true;
+  expected.count = 1;
   expected.answers = {{"a.example.", DnsType::kA, 300, "192.0.2.1"}};
   EXPECT_EQ(seen.dns, expected);
   EXPECT_EQ(seen.remote, server.address());
@@ -53,10 +59,9 @@ TEST_F(DnsProbing, NamesSilenceAndAbsence) {
   EXPECT_EQ(run(ask(server), 150ms).failure,
             (Failure{Reason::kDnsTimeout, server.address() + " did not answer in time"}));
   const test::ClosedPort closed;
-  const DnsTarget dead{"a.example", DnsType::kA, fmt::format("127.0.0.1:{}", closed.port()), false};
+  const DnsTarget dead = ask(fmt::format("127.0.0.1:{}", closed.port()));
   EXPECT_EQ(reason_of(run(dead)), Reason::kDnsRefused);
-  EXPECT_EQ(reason_of(run(DnsTarget{"a.example", DnsType::kA, dead.resolver, true})),
-            Reason::kDnsRefused);
+  EXPECT_EQ(reason_of(run(ask(dead.resolver, DnsTransport::kTcp))), Reason::kDnsRefused);
 }
 
 TEST_F(DnsProbing, ACutAnswerIsAskedForAgainOverTcp) {
@@ -78,12 +83,67 @@ TEST_F(DnsProbing, ACutAnswerWithoutTcpIsNamed) {
   EXPECT_EQ(reason_of(run(ask(server))), Reason::kDnsTruncated);
 }
 
+TEST_F(DnsProbing, ACutAnswerOverTcpIsNotTakenForAWholeOne) {
+  const test::DnsServer server{[](const DnsRequest& request) -> DnsReplies {
+    return {dns_response(request, 0, {{"", DnsType::kA, 60, a_record(192, 0, 2, 7)}}, 0x0200)};
+  }};
+  EXPECT_EQ(reason_of(run(ask(server))), Reason::kDnsTruncated);
+  EXPECT_EQ(reason_of(run(ask(server, DnsTransport::kTcp))), Reason::kDnsTruncated);
+}
+
+TEST_F(DnsProbing, TheQuestionCarriesTheFlagsThatWereAskedFor) {
+  std::string flags;
+  std::string end;
+  const test::DnsServer server{[&](const DnsRequest& request) -> DnsReplies {
+    flags = request.bytes.substr(2, 2);
+    end = request.bytes.substr(request.bytes.size() - 6);
+    return {dns_response(request, 0, {})};
+  }};
+  DnsTarget target = ask(server);
+  ASSERT_TRUE(run(target).dns);
+  EXPECT_EQ(flags, std::string("\x01\x00", 2));
+  EXPECT_EQ(end, std::string(6, '\0'));
+  target.recursion = false;
+  target.dnssec = true;
+  ASSERT_TRUE(run(target).dns);
+  EXPECT_EQ(flags, std::string("\x00\x20", 2));
+  EXPECT_EQ(end, std::string("\0\0\x80\0\0\0", 6));
+}
+
+TEST_F(DnsProbing, AnAddressIsTurnedRoundForPtr) {
+  std::string name;
+  const test::DnsServer server{[&](const DnsRequest& request) -> DnsReplies {
+    name = request.name;
+    return {dns_response(request, 0, {{"", DnsType::kPtr, 60, test::name_record("host.example")}})};
+  }};
+  DnsTarget target = ask(server);
+  target.type = DnsType::kPtr;
+  target.name = "192.0.2.1";
+  EXPECT_EQ(run(target).dns->answers.at(0).data, "host.example.");
+  EXPECT_EQ(name, "1.2.0.192.in-addr.arpa");
+  target.name = "example.com";
+  run(target);
+  EXPECT_EQ(name, "example.com");
+}
+
+TEST_F(DnsProbing, TheSystemsResolverHasTheWantedFamily) {
+  const test::DnsServer server{
+      [](const DnsRequest& request) -> DnsReplies { return {dns_response(request, 0, {})}; }};
+  open(
+      {.dns_servers = {*io::DnsServer::parse("[::1]:9"), *io::DnsServer::parse(server.address())}});
+  const Observation seen = run(ask(""), 10s, IpFamily::kV4);
+  EXPECT_EQ(seen.failure, std::nullopt) << detail_of(seen);
+  EXPECT_EQ(seen.remote, server.address());
+  open({.dns_servers = {*io::DnsServer::parse(server.address())}});
+  EXPECT_EQ(reason_of(run(ask(""), 10s, IpFamily::kV6)), Reason::kSelfResolver);
+}
+
 TEST_F(DnsProbing, AsksOverTcpAtOnceWhenTold) {
   const test::DnsServer server{[](const DnsRequest& request) -> DnsReplies {
     if (!request.tcp) return {};
     return {dns_response(request, 0, {{"", DnsType::kA, 60, a_record(192, 0, 2, 7)}})};
   }};
-  const Observation seen = run(ask(server, true));
+  const Observation seen = run(ask(server, DnsTransport::kTcp));
   ASSERT_TRUE(seen.dns) << detail_of(seen);
   EXPECT_FALSE(seen.dns->truncated_udp);
 }
@@ -113,12 +173,11 @@ TEST_F(DnsProbing, ANamedServerIsJudgedByTheEgressPolicyAndTheOwnersIsNot) {
   open_as_is({.dns_servers = {*io::DnsServer::parse(server.address())}});
   EXPECT_EQ(reason_of(run(ask(server))), Reason::kPolicyDeniedAddress);
   EXPECT_EQ(server.requests(), 0);
-  EXPECT_EQ(run(DnsTarget{"a.example", DnsType::kA, "", false}).failure, std::nullopt);
+  EXPECT_EQ(run(ask("")).failure, std::nullopt);
 }
 
 TEST_F(DnsProbing, ASpecThatCannotBeRunIsNotTheTargetsFault) {
-  EXPECT_EQ(reason_of(run(DnsTarget{"a.example", DnsType::kA, "resolver.example", false})),
-            Reason::kPolicyUnsupported);
+  EXPECT_EQ(reason_of(run(ask("resolver.example"))), Reason::kPolicyUnsupported);
 }
 
 }  // namespace

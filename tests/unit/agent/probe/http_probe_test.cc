@@ -350,7 +350,7 @@ TEST_F(HttpProbing, AsksTheConfiguredResolver) {
   EXPECT_GT(seen.phases.dns_us, 0U);
   target.url = "http://gone.example/";
   EXPECT_EQ(run(target).failure,
-            (Failure{Reason::kDnsRcode, "the resolver answered NXDOMAIN for gone.example"}));
+            (Failure{Reason::kDnsNxdomain, "the resolver answered NXDOMAIN for gone.example"}));
 }
 
 TEST_F(HttpProbing, AResolverThatKeepsSilentIsATimeoutOfDns) {

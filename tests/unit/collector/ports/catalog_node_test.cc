@@ -184,9 +184,12 @@ TEST(CatalogNode, ADnsMonitorAsksForItsHostOrElseItsName) {
   EXPECT_EQ(monitor(R"({"key": "a", "name": "example.com", "type": "dns"})").probe.target,
             (Target{DnsTarget{.name = "example.com"}}));
   EXPECT_EQ(monitor(R"({"key": "a", "name": "Mail", "type": "dns", "host": "example.com",
-                        "record": "mx", "resolver": "192.0.2.1:53", "tcp": true})")
+                        "record": "mx", "resolver": "192.0.2.1:53", "transport": "tcp"})")
                 .probe.target,
-            (Target{DnsTarget{"example.com", DnsType::kMx, "192.0.2.1:53", true}}));
+            (Target{DnsTarget{.name = "example.com",
+                              .type = DnsType::kMx,
+                              .resolver = "192.0.2.1:53",
+                              .transport = DnsTransport::kTcp}}));
 }
 
 TEST(CatalogNode, ReadsEveryOtherKindOfObject) {
@@ -259,7 +262,16 @@ TEST(CatalogNode, AnExportReadAgainIsTheSameCatalogue) {
   MonitorSpec dns = sample::monitor("dns", 3);
   dns.name = "7";
   dns.depends_on = {"shop", "tcp"};
-  dns.probe.target = DnsTarget{"example.com", DnsType::kCaa, "[2001:db8::1]:5353", true};
+  dns.probe.target = DnsTarget{.name = "example.com",
+                               .type = DnsType::kCaa,
+                               .resolver = "[2001:db8::1]:5353",
+                               .transport = DnsTransport::kTls,
+                               .server_name = "dns.example",
+                               .verify = false,
+                               .ca_pem = "PEM",
+                               .recursion = false,
+                               .dnssec = true,
+                               .rcode = "NXDOMAIN"};
   dns.quorum = {QuorumKind::kAny, 0};
   dns.tags.clear();
   catalog.monitors["dns"].spec = dns;

@@ -27,7 +27,7 @@ ProbeSpec http_spec(std::vector<std::string> conditions, std::vector<std::string
 
 ProbeSpec dns_spec(std::vector<std::string> conditions) {
   ProbeSpec spec;
-  spec.target = DnsTarget{"example.com", DnsType::kA, "", false};
+  spec.target = DnsTarget{.name = "example.com"};
   for (const std::string& text : conditions) {
     const auto condition = parse_condition(text, spec.target);
     EXPECT_TRUE(condition) << text;
@@ -54,6 +54,9 @@ Observation answer(std::string rcode, std::vector<DnsRecord> records = {}) {
   seen.dns.emplace();
   seen.dns->rcode = std::move(rcode);
   seen.dns->answers = std::move(records);
+  for (const DnsRecord& record : seen.dns->answers) {
+    if (record.type == DnsType::kA || record.type == DnsType::kAaaa) ++seen.dns->count;
+  }
   return seen;
 }
 
@@ -113,9 +116,9 @@ TEST(Evaluator, WithoutAssertionsHttpNeedsAStatusBelow300) {
 TEST(Evaluator, WithoutAssertionsDnsNeedsNoerrorAndARecordOfTheAskedType) {
   EXPECT_EQ(judge(dns_spec({}), answer("NOERROR", {{"example.com", DnsType::kA, 60, "192.0.2.1"}})),
             Finding{});
-  EXPECT_EQ(
-      judge(dns_spec({}), answer("NXDOMAIN")),
-      (Finding{Outcome::kDown, Reason::kDnsRcode, "expected dns rcode == NOERROR, got NXDOMAIN"}));
+  EXPECT_EQ(judge(dns_spec({}), answer("NXDOMAIN")),
+            (Finding{Outcome::kDown, Reason::kDnsNxdomain,
+                     "expected dns rcode == NOERROR, got NXDOMAIN"}));
   EXPECT_EQ(judge(dns_spec({}), answer("NOERROR", {{"example.com", DnsType::kCname, 60, "b."}})),
             (Finding{Outcome::kDown, Reason::kDnsNodata, "expected a record of type A, got none"}));
 }
@@ -284,7 +287,7 @@ TEST(Evaluator, ALookupThatFailedIsNeverUpWhateverIsAssertedOfIt) {
                            "dns flags not contains ad", "connected == true"}) {
     for (const char* rcode : {"NXDOMAIN", "SERVFAIL", "REFUSED", "FORMERR"}) {
       EXPECT_EQ(judge(dns_spec({text}), answer(rcode)),
-                (Finding{Outcome::kDown, Reason::kDnsRcode,
+                (Finding{Outcome::kDown, reason_of_rcode(rcode),
                          fmt::format("expected dns rcode == NOERROR, got {}", rcode)}))
           << text;
     }
@@ -296,6 +299,16 @@ TEST(Evaluator, ALookupThatFailedIsNeverUpWhateverIsAssertedOfIt) {
   EXPECT_EQ(judge(dns_spec({"dns rcode != NOERROR", "dns record != x"}), answer("SERVFAIL")),
             (Finding{Outcome::kDown, Reason::kAssertDns,
                      "expected dns record != x, got SERVFAIL (assert[1])"}));
+}
+
+TEST(Evaluator, AnotherResponseCodeCanBeExpected) {
+  ProbeSpec spec = dns_spec({});
+  std::get<DnsTarget>(spec.target).rcode = "NXDOMAIN";
+  EXPECT_EQ(judge(spec, answer("NXDOMAIN")), Finding{});
+  EXPECT_EQ(
+      judge(spec, answer("NOERROR")),
+      (Finding{Outcome::kDown, Reason::kDnsRcode, "expected dns rcode == NXDOMAIN, got NOERROR"}));
+  EXPECT_EQ(judge(spec, answer("SERVFAIL")).reason, Reason::kDnsRcode);
 }
 
 TEST(Evaluator, AnAbsenceCanBeAskedForInSoManyWords) {

@@ -63,6 +63,32 @@ TEST(DnsMessage, EncodesAQuestionWithEdns) {
                                       std::string(1, '\0') + u16(2) + u16(1));
 }
 
+TEST(DnsMessage, AsksForValidatedDataInTheHeaderAndInTheOptRecord) {
+  const Query query{.id = 1, .name = ".", .type = DnsType::kNs, .dnssec = true};
+  EXPECT_EQ(*encode_query(query), u16(1) + u16(0x0120) + u16(1) + u16(0) + u16(0) + u16(1) +
+                                      std::string(1, '\0') + u16(2) + u16(1) +
+                                      std::string(1, '\0') + u16(41) + u16(1232) + u16(0) +
+                                      u16(0x8000) + u16(0));
+}
+
+TEST(DnsMessage, TurnsAddressesRound) {
+  EXPECT_EQ(reverse_name(*IpAddress::parse("192.0.2.1")), "1.2.0.192.in-addr.arpa");
+  EXPECT_EQ(reverse_name(*IpAddress::parse("2001:db8::f1")),
+            "1.f.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa");
+}
+
+TEST(DnsMessage, AnswersThatAreNotKeptAreCountedByTheirType) {
+  const Query query = ask(DnsType::kA);
+  std::string rest = record(kPointerToQuestion, 5, 60, kPointerToQuestion);
+  for (int i = 0; i < 100; ++i) rest += record(kPointerToQuestion, 1, 60, "abcd");
+  rest += record(kPointerToQuestion, 1, 60, "abcd", 3);  // Another class.
+  const auto decoded = decode_answer(as_bytes(response(query, 0, {.answers = 102}, rest)), query);
+  ASSERT_TRUE(decoded) << decoded.error().text;
+  EXPECT_EQ(decoded->answers.size(), kAnswersMax);
+  EXPECT_EQ(decoded->answers_total, 102);
+  EXPECT_EQ(decoded->count, 100U);
+}
+
 TEST(DnsMessage, RefusesNamesThatDoNotFit) {
   for (const std::string& name :
        {std::string{}, std::string{"a..b"}, std::string{".a"}, std::string(64, 'a') + ".b",
@@ -86,6 +112,7 @@ TEST(DnsMessage, ReadsAChainWithCompression) {
   expected.recursion_available = true;
   expected.authentic_data = true;
   expected.answers_total = 2;
+  expected.count = 1;
   expected.answers = {{"example.com.", DnsType::kCname, 300, "www.example.com."},
                       {"www.example.com.", DnsType::kA, 60, "192.0.2.1"}};
   EXPECT_EQ(*decoded, expected);

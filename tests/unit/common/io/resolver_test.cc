@@ -104,9 +104,9 @@ TEST_F(Resolving, SaysWhatTheResolverSaid) {
   }};
   const auto resolver = open(server);
   EXPECT_EQ(resolve(*resolver, "gone.example").error(),
-            (Failure{Reason::kDnsRcode, "the resolver answered NXDOMAIN for gone.example"}));
+            (Failure{Reason::kDnsNxdomain, "the resolver answered NXDOMAIN for gone.example"}));
   EXPECT_EQ(resolve(*resolver, "broken.example").error(),
-            (Failure{Reason::kDnsRcode, "the resolver answered SERVFAIL for broken.example"}));
+            (Failure{Reason::kDnsServfail, "the resolver answered SERVFAIL for broken.example"}));
   EXPECT_EQ(
       resolve(*resolver, "empty.example").error(),
       (Failure{Reason::kDnsNodata, "empty.example exists, but has neither A nor AAAA record"}));

@@ -114,7 +114,22 @@ TEST(Messages, AnAssignmentCarriesEveryKindOfTarget) {
   s.spec.target = TcpTarget{"db.example.com", 5432, "ping", "pong"};
   a.put.push_back(s);
   s.series = SeriesId{3};
-  s.spec.target = DnsTarget{"example.com", DnsType::kCaa, "192.0.2.53:5353", true};
+  s.spec.target = DnsTarget{.name = "example.com",
+                            .type = DnsType::kCaa,
+                            .resolver = "192.0.2.53:5353",
+                            .transport = DnsTransport::kTcp};
+  a.put.push_back(s);
+  s.series = SeriesId{5};
+  s.spec.target = DnsTarget{.name = "example.com",
+                            .type = DnsType::kHttps,
+                            .resolver = "192.0.2.53",
+                            .transport = DnsTransport::kTls,
+                            .server_name = "dns.example",
+                            .verify = false,
+                            .ca_pem = "PEM",
+                            .recursion = false,
+                            .dnssec = true,
+                            .rcode = "NXDOMAIN"};
   a.put.push_back(s);
   a.drop = {SeriesId{4}};
   expect_same(a);
