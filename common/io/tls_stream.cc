@@ -198,11 +198,6 @@ TlsStep TlsStream::step_of(int result) {
   return TlsStep::kFailed;
 }
 
-void TlsStream::offer_alpn(std::string_view protocols) {
-  SSL_set_alpn_protos(ssl_, reinterpret_cast<const unsigned char*>(protocols.data()),
-                      static_cast<unsigned>(protocols.size()));
-}
-
 TlsStep TlsStream::handshake() {
   ERR_clear_error();  // Old errors of this thread would be taken for new ones.
   errno = 0;
