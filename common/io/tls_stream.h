@@ -54,6 +54,18 @@ class TlsSession {
   ssl_session_st* session_;
 };
 
+/// What a client asks of the server beyond its name.
+struct TlsWishes {
+  /// Sent as SNI, and the name the certificate must be for, instead of the host; empty: the host.
+  std::string server_name;
+  std::vector<std::string> alpn;  ///< Offered in this order; empty: what the context offers.
+  bool alpn_required = false;     ///< Without one of them the handshake fails with tls.alpn.
+  bool tls13_only = false;
+};
+
+/// How much facts() tells: everything costs about 20 us a certificate.
+enum class TlsDetail : std::uint8_t { kLeaf, kChain };
+
 /// One connection, of a client unless it came from `accept`. One thread.
 class TlsStream {
  public:
@@ -61,7 +73,7 @@ class TlsStream {
   /// certificate must be for; it is sent as SNI unless it is an address.
   static Expected<std::unique_ptr<TlsStream>> open(std::shared_ptr<const TlsContext> context,
                                                    int fd, const std::string& host,
-                                                   bool host_is_address);
+                                                   bool host_is_address, TlsWishes wishes = {});
   /// The server's side of a connection that was accepted; the client proves nothing.
   static Expected<std::unique_ptr<TlsStream>> accept(std::shared_ptr<const TlsContext> context,
                                                      int fd);
@@ -99,18 +111,26 @@ class TlsStream {
   /// Why handshake(), read() or write() gave kFailed, kReset, kCut or kClosed: a tls.* reason.
   const Failure& failure() const { return failure_; }
 
-  /// What is known so far; the certificate's part needs the server's first flight.
-  TlsFacts facts() const;
+  /// What is known so far; the certificate's part needs the server's first flight. The whole chain
+  /// is told with kChain, and always when something is wrong with it.
+  TlsFacts facts(TlsDetail detail = TlsDetail::kLeaf) const;
 
  private:
   friend class TlsContext;
   TlsStream(std::shared_ptr<const TlsContext> context, ssl_st* ssl);
   TlsStep step_of(int result);
   static int on_verify(int ok, x509_store_ctx_st* store);
+  static void on_info(const ssl_st* ssl, int where, int value);
+  void add_problem(int error, x509_store_ctx_st* store);
+  Reason alert_reason() const;
 
   std::shared_ptr<const TlsContext> context_;  ///< Shared: the pool may drop it meanwhile.
   ssl_st* ssl_;
-  std::vector<int> verify_errors_;  ///< X509_V_ERR_*, each once, in the order found.
+  std::string name_;  ///< The certificate must be for it.
+  TlsWishes wishes_;
+  std::vector<TlsProblem> problems_;  ///< In the order found, each reason once a depth.
+  int alert_received_ = -1;           ///< Its description; -1: none but close_notify.
+  int alert_sent_ = -1;
   Failure failure_;
 };
 

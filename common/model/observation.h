@@ -67,7 +67,37 @@ struct HttpFacts {
   friend bool operator==(const HttpFacts&, const HttpFacts&) = default;
 };
 
+/// One certificate; texts are printable and at most 256 bytes.
+struct CertificateFacts {
+  static constexpr std::size_t kNamesMax = 20;
+
+  std::string subject;
+  std::string issuer;
+  std::string serial;              ///< Hexadecimal, lower case, without leading zeros.
+  std::vector<std::string> names;  ///< Subject alternative names, at most kNamesMax.
+  std::uint32_t name_count = 0;    ///< How many there are.
+  WallTime not_before;
+  WallTime not_after;
+  std::string key;        ///< "RSA 2048", "EC P-256", "ED25519"
+  std::string signature;  ///< "ecdsa-with-SHA256"
+  std::string sha256;     ///< Of its DER, hexadecimal.
+
+  friend bool operator==(const CertificateFacts&, const CertificateFacts&) = default;
+};
+
+/// One thing that verification found wrong.
+struct TlsProblem {
+  Reason reason = Reason::kNone;
+  std::uint32_t depth = 0;  ///< Of the certificate it is about; 0: the leaf.
+  std::string text;         ///< Printable, at most 256 bytes.
+
+  friend bool operator==(const TlsProblem&, const TlsProblem&) = default;
+};
+
 struct TlsFacts {
+  static constexpr std::size_t kChainMax = 8;
+  static constexpr std::size_t kProblemsMax = 8;
+
   std::string version;  ///< "TLSv1.3"
   std::string cipher;
   std::string alpn;
@@ -76,6 +106,17 @@ struct TlsFacts {
   std::string subject;  ///< Printable, at most 256 bytes.
   std::string issuer;
   bool verified = false;
+  std::string group;        ///< Of the key exchange, "X25519".
+  std::string server_name;  ///< Sent as SNI; empty: none was.
+  /// The earliest end in the chain that was verified, root included; in the chain as the server
+  /// sent it when verification failed. Zero without a certificate.
+  WallTime chain_not_after;
+  std::uint32_t chain_size = 0;  ///< Certificates the server sent.
+  std::vector<CertificateFacts>
+      chain;                         ///< As sent, leaf first; at most kChainMax. May be left out.
+  std::vector<TlsProblem> problems;  ///< In the order found; at most kProblemsMax.
+  std::string alert_received;        ///< "handshake_failure (40)"; empty: none but close_notify.
+  std::string alert_sent;
 
   friend bool operator==(const TlsFacts&, const TlsFacts&) = default;
 };

@@ -38,6 +38,15 @@ constexpr ReasonRow kReasons[] = {
     {Reason::kTlsHandshake, "tls.handshake", "no shared protocol version, cipher or curve"},
     {Reason::kTlsReset, "tls.reset", "the server closed during the TLS handshake"},
     {Reason::kTlsTimeout, "tls.timeout", "the TLS handshake did not finish in time"},
+    {Reason::kTlsVersion, "tls.version", "the server speaks no TLS version that is allowed"},
+    {Reason::kTlsAlpn, "tls.alpn", "the server speaks none of the wanted protocols (ALPN)"},
+    {Reason::kTlsUnrecognizedName, "tls.unrecognized_name",
+     "the server does not know the name that was asked for (SNI)"},
+    {Reason::kTlsClientCertificate, "tls.client_certificate",
+     "the server wants a client certificate, or refuses the one it got"},
+    {Reason::kTlsProtocol, "tls.protocol",
+     "the server's TLS messages break the protocol or a limit"},
+    {Reason::kTlsAlert, "tls.alert", "the server ended TLS with an alert"},
     {Reason::kTlsVerifyExpired, "tls.verify.expired", "the certificate has expired"},
     {Reason::kTlsVerifyNotYetValid, "tls.verify.not_yet_valid", "the certificate is not valid yet"},
     {Reason::kTlsVerifyHostname, "tls.verify.hostname", "the certificate is for another name"},
@@ -45,6 +54,20 @@ constexpr ReasonRow kReasons[] = {
      "the certificate's issuer is not trusted"},
     {Reason::kTlsVerifySelfSigned, "tls.verify.self_signed", "the certificate is self-signed"},
     {Reason::kTlsVerifyRevoked, "tls.verify.revoked", "the certificate has been revoked"},
+    {Reason::kTlsVerifyWeak, "tls.verify.weak",
+     "a key or signature in the chain is too weak to be trusted"},
+    {Reason::kTlsVerifyPurpose, "tls.verify.purpose",
+     "a certificate in the chain is not made for this use"},
+    {Reason::kTlsVerifyPathLength, "tls.verify.path_length",
+     "the chain of certificates is longer than allowed"},
+    {Reason::kTlsVerifyIssuerExpired, "tls.verify.issuer_expired",
+     "an issuer in the certificate's chain has expired"},
+    {Reason::kTlsVerifyNameConstraints, "tls.verify.name_constraints",
+     "an issuer in the chain may not issue certificates for that name"},
+    {Reason::kTlsVerifyCriticalExtension, "tls.verify.critical_extension",
+     "a certificate in the chain has a critical extension that is not known"},
+    {Reason::kTlsVerifyMalformed, "tls.verify.malformed",
+     "a certificate in the chain is malformed"},
     {Reason::kTlsVerifyOther, "tls.verify.other", "the certificate cannot be verified"},
     {Reason::kHttpTimeout, "http.timeout", "the server did not finish its response in time"},
     {Reason::kHttpTruncated, "http.truncated", "the connection ended before the declared length"},
@@ -184,6 +207,11 @@ std::string_view explain(Reason reason) {
 bool blames_target(Reason reason) {
   const auto value = static_cast<std::uint16_t>(reason);
   return value >= 100 && value < 600;
+}
+
+bool is_verify_failure(Reason reason) {
+  const auto value = static_cast<std::uint16_t>(reason);
+  return value >= 310 && value <= 339;
 }
 
 }  // namespace tocsin

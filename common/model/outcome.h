@@ -60,13 +60,26 @@ enum class Reason : std::uint16_t {
   kTlsHandshake = 301,
   kTlsReset = 302,
   kTlsTimeout = 303,
+  kTlsVersion = 304,
+  kTlsAlpn = 305,
+  kTlsUnrecognizedName = 306,
+  kTlsClientCertificate = 307,
+  kTlsProtocol = 308,
+  kTlsAlert = 309,
   kTlsVerifyExpired = 310,
   kTlsVerifyNotYetValid = 311,
   kTlsVerifyHostname = 312,
   kTlsVerifyUnknownIssuer = 313,
   kTlsVerifySelfSigned = 314,
   kTlsVerifyRevoked = 315,
+  kTlsVerifyWeak = 316,
+  kTlsVerifyPurpose = 317,
+  kTlsVerifyPathLength = 318,
   kTlsVerifyOther = 319,
+  kTlsVerifyIssuerExpired = 320,
+  kTlsVerifyNameConstraints = 321,
+  kTlsVerifyCriticalExtension = 322,
+  kTlsVerifyMalformed = 323,
 
   kHttpTimeout = 400,
   kHttpTruncated = 401,
@@ -131,5 +144,8 @@ std::string_view explain(Reason reason);
 
 /// `policy.*` and `self.*` say nothing about the target; everything else does.
 bool blames_target(Reason reason);
+
+/// `tls.verify.*`: the handshake went well and the certificate is bad.
+bool is_verify_failure(Reason reason);
 
 }  // namespace tocsin

@@ -87,7 +87,75 @@ TEST_F(HttpsProbing, NamesWhatIsWrongWithTheCertificateAndStillReportsIt) {
     EXPECT_EQ(seen.tls->subject, "CN=test.example");
     EXPECT_NE(seen.tls->not_after, WallTime{});
     EXPECT_FALSE(seen.tls->verified);
+    ASSERT_FALSE(seen.tls->problems.empty()) << row.what;
+    EXPECT_EQ(seen.tls->problems.front().reason, row.reason) << row.what;
+    EXPECT_EQ(seen.tls->problems.front().depth, 0U) << row.what;
+    ASSERT_EQ(seen.tls->chain.size(), 1U) << row.what;
+    EXPECT_EQ(seen.tls->chain_size, 1U);
+    const CertificateFacts& leaf = seen.tls->chain.front();
+    EXPECT_EQ(leaf.serial, "2");
+    EXPECT_EQ(leaf.names, row.options.names);
+    EXPECT_EQ(leaf.key, "EC P-256");
+    EXPECT_EQ(leaf.signature, "ecdsa-with-SHA256");
+    EXPECT_EQ(leaf.sha256.size(), 64U);
+    EXPECT_EQ(leaf.not_after, seen.tls->not_after);
+    EXPECT_EQ(seen.tls->chain_not_after, seen.tls->not_after);
     EXPECT_EQ(seen.http, std::nullopt) << "nothing may be sent to a server that is not verified";
+  }
+}
+
+TEST_F(HttpsProbing, TellsEverythingThatIsWrongWithACertificateInWords) {
+  const Certificate expired =
+      make_certificate({.names = {"a.example", "b.example"}, .from_days = -20, .to_days = -3});
+  const Observation seen = run_with(expired, make_certificate({.root_name = "Other"}).ca_pem);
+  ASSERT_TRUE(seen.tls);
+  std::vector<Reason> reasons;
+  for (const TlsProblem& problem : seen.tls->problems) reasons.push_back(problem.reason);
+  EXPECT_EQ(reasons, (std::vector{Reason::kTlsVerifyUnknownIssuer, Reason::kTlsVerifyHostname,
+                                  Reason::kTlsVerifyExpired}));
+  const std::string detail = detail_of(seen);
+  for (const std::string part :
+       {"CN=test.example is issued by CN=Test Root, which is not among the roots",
+        "it is for a.example, b.example, not for localhost"}) {
+    EXPECT_NE(detail.find(part), std::string::npos) << detail;
+  }
+  EXPECT_EQ(seen.tls->problems.back().text,
+            fmt::format("CN=test.example ended on {}",
+                        format_rfc3339(seen.tls->not_after).substr(0, 10)));
+}
+
+TEST_F(HttpsProbing, TheChainEndsWithTheEarliestOfTheRootAndTheLeaf) {
+  const Certificate long_leaf = make_certificate({.to_days = 900});  // The root has 365 days.
+  const Observation seen = run_with(long_leaf, long_leaf.ca_pem);
+  ASSERT_TRUE(seen.tls && seen.tls->verified) << detail_of(seen);
+  EXPECT_EQ(seen.tls->not_after - seen.tls->chain_not_after, Duration{535 * 24h});
+  EXPECT_EQ(seen.tls->server_name, "localhost");
+  EXPECT_NE(seen.tls->group, "");
+  EXPECT_TRUE(seen.tls->chain.empty()) << "the plain case pays for the leaf alone";
+}
+
+TEST_F(HttpsProbing, NamesTheAlertOfTheServer) {
+  struct Row {
+    char description;
+    Reason reason;
+    const char* name;
+  };
+
+  for (const Row& row : {Row{40, Reason::kTlsHandshake, "handshake_failure (40)"},
+                         Row{70, Reason::kTlsVersion, "protocol_version (70)"},
+                         Row{80, Reason::kTlsAlert, "internal_error (80)"},
+                         Row{112, Reason::kTlsUnrecognizedName, "unrecognized_name (112)"},
+                         Row{116, Reason::kTlsClientCertificate, "certificate_required (116)"},
+                         Row{120, Reason::kTlsAlpn, "no_application_protocol (120)"}}) {
+    const LoopbackServer server{[&row](Peer& peer) {
+      peer.write(std::string{"\x15\x03\x03\x00\x02\x02", 6} + row.description);
+      peer.close();
+    }};
+    const Observation seen = run(at(server.port(), make_certificate().ca_pem), 10s, IpFamily::kV4);
+    EXPECT_EQ(reason_of(seen), row.reason) << row.name;
+    EXPECT_NE(detail_of(seen).find(row.name), std::string::npos) << detail_of(seen);
+    ASSERT_TRUE(seen.tls);
+    EXPECT_EQ(seen.tls->alert_received, row.name);
   }
 }
 
