@@ -43,6 +43,21 @@ bool terminal_is_utf8() {
   return false;
 }
 
+/// Whether the system's roots are of use.
+bool speaks_tls(const Target& target) {
+  if (const auto* http = std::get_if<HttpTarget>(&target)) {
+    return http->url.starts_with("https://") && http->ca_pem.empty();
+  }
+  if (const auto* tcp = std::get_if<TcpTarget>(&target)) {
+    return tcp->starttls != StartTls::kNone && tcp->ca_pem.empty();
+  }
+  if (const auto* dns = std::get_if<DnsTarget>(&target)) {
+    return dns->transport == DnsTransport::kTls && dns->ca_pem.empty();
+  }
+  const auto* tls = std::get_if<TlsTarget>(&target);
+  return tls != nullptr && tls->ca_pem.empty();
+}
+
 Expected<Observation> observe(io::EventLoop& loop, const CheckRequest& request) {
   TRY_ASSIGN(auto egress, EgressPolicy::parse("private", {"0.0.0.0/0", "::/0"}, {}));
   const auto* http = std::get_if<HttpTarget>(&request.spec.target);
@@ -52,11 +67,7 @@ Expected<Observation> observe(io::EventLoop& loop, const CheckRequest& request) 
   if (request.resolver) options.dns_servers = {*request.resolver};
   if (request.proxy) options.proxies = {*request.proxy};
   options.secrets_dir = request.secrets_dir;
-  const auto* dns = std::get_if<DnsTarget>(&request.spec.target);
-  const bool dns_tls =
-      dns != nullptr && dns->transport == DnsTransport::kTls && dns->ca_pem.empty();
-  options.load_roots = dns_tls || (http != nullptr && http->ca_pem.empty() &&
-                                   http->url.starts_with("https://"));
+  options.load_roots = speaks_tls(request.spec.target);
   TRY_ASSIGN(const auto pool, ProbePool::open(loop, std::move(options)));
   const auto attempt = [&] {
     std::optional<Observation> result;

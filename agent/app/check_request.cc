@@ -1,10 +1,11 @@
 #include "agent/app/check_request.h"
 
-#include "agent/app/check_http.h"
 #include "agent/app/check_dns.h"
+#include "agent/app/check_http.h"
 #include "common/assert/evaluator.h"
 #include "common/assert/parser.h"
 #include "common/base/strings.h"
+#include "common/codec/byte_text.h"
 #include "common/codec/url.h"
 
 #include <algorithm>
@@ -24,37 +25,72 @@ struct Given {
   CheckHttpOptions http;
   std::string send;
   std::string expect;
+  StartTls starttls = StartTls::kNone;
+  std::vector<std::string> alpn;
+  bool tls13_only = false;
   std::vector<std::string_view> http_only;  ///< Options given that only HTTP has.
   std::vector<std::string_view> tcp_only;
+  std::vector<std::string_view> tls_only;     ///< Options that only tls has.
+  std::vector<std::string_view> stream_only;  ///< https, tls, and tcp with --starttls.
 };
 
-Expected<TcpTarget> parse_tcp(const std::string& url) {
-  // The same rules for hosts and ports as in URLs; the scheme's own port is never meant.
+/// HOST:PORT behind "SCHEME://"; the same rules for hosts and ports as in URLs. `port` is what it
+/// is without one; 0: there must be one.
+Expected<Url> parse_place(const std::string& url, std::uint16_t port) {
   const std::string rest = url.substr(6);
   const std::string_view host_end =
       std::string_view{rest}.substr(rest.find(']') == std::string::npos ? 0 : rest.find(']'));
-  if (host_end.find(':') == std::string_view::npos ||
-      rest.find_first_of("/?#") != std::string::npos) {
-    return fail(Errc::kInvalid, "expected tcp://HOST:PORT, not '{}'", printable(url, 80));
+  const bool has_port = host_end.find(':') != std::string_view::npos;
+  if ((!has_port && port == 0) || rest.find_first_of("/?#") != std::string::npos) {
+    return fail(Errc::kInvalid, "expected {}HOST{}, not '{}'", url.substr(0, 6),
+                port == 0 ? ":PORT" : "[:PORT]", printable(url, 80));
   }
-  TRY_ASSIGN(const Url parsed, parse_url("http://" + rest));
-  return TcpTarget{parsed.host, parsed.port, {}, {}};
+  TRY_ASSIGN(Url parsed, parse_url("http://" + rest));
+  if (!has_port) parsed.port = port;
+  return parsed;
+}
+
+Expected<Target> parse_tcp(const Given& given) {
+  TRY_ASSIGN(const Url place, parse_place(given.url, 0));
+  TcpTarget out;
+  out.host = place.host;
+  out.port = place.port;
+  out.send = given.send;
+  out.expect = given.expect;
+  out.starttls = given.starttls;
+  out.server_name = given.http.target.server_name;
+  out.verify = given.http.target.verify;
+  out.ca_pem = given.http.target.ca_pem;
+  return Target{std::move(out)};
+}
+
+Expected<Target> parse_tls(const Given& given) {
+  TRY_ASSIGN(const Url place, parse_place(given.url, 443));
+  TlsTarget out;
+  out.host = place.host;
+  out.port = place.port;
+  out.starttls = given.starttls;
+  out.server_name = given.http.target.server_name;
+  out.alpn = given.alpn;
+  out.tls13_only = given.tls13_only;
+  out.verify = given.http.target.verify;
+  out.ca_pem = given.http.target.ca_pem;
+  return Target{std::move(out)};
 }
 
 Expected<Target> parse_target(const Given& given) {
   const std::string& url = given.url;
   if (url.starts_with("tcp://")) {
-    TRY_ASSIGN(TcpTarget out, parse_tcp(url));
-    out.send = given.send;
-    out.expect = given.expect;
-    return Target{std::move(out)};
+    return parse_tcp(given);
   }
+  if (url.starts_with("tls://")) return parse_tls(given);
   if (url.starts_with("dns://")) {
     TRY_ASSIGN(DnsTarget out, parse_dns_url(url));
     return Target{std::move(out)};
   }
   if (!url.starts_with("http://") && !url.starts_with("https://")) {
-    return fail(Errc::kInvalid, "'{}': expected http://, https://, tcp:// or dns:// at the start",
+    return fail(Errc::kInvalid,
+                "'{}': expected http://, https://, tcp://, tls:// or dns:// at the start",
                 printable(url, 80));
   }
   TRY(parse_url(url));
@@ -66,12 +102,27 @@ Expected<Target> parse_target(const Given& given) {
 
 Expected<void> check_options_fit(const Given& given, const Target& target) {
   const bool http = std::holds_alternative<HttpTarget>(target);
-  const bool tcp = std::holds_alternative<TcpTarget>(target);
+  const auto* tcp = std::get_if<TcpTarget>(&target);
+  const bool tls = std::holds_alternative<TlsTarget>(target);
   if (!http && !given.http_only.empty()) {
     return fail(Errc::kInvalid, "{} is for http and https", given.http_only.front());
   }
-  if (!tcp && !given.tcp_only.empty()) {
+  if (tcp == nullptr && !given.tcp_only.empty()) {
     return fail(Errc::kInvalid, "{} is for tcp", given.tcp_only.front());
+  }
+  if (!tls && !given.tls_only.empty()) {
+    return fail(Errc::kInvalid, "{} is for tls", given.tls_only.front());
+  }
+  const bool encrypted = tls || (tcp != nullptr && tcp->starttls != StartTls::kNone);
+  if (!http && !encrypted && !given.stream_only.empty()) {
+    return fail(Errc::kInvalid, "{} is for tls, and for tcp with --starttls",
+                given.stream_only.front());
+  }
+  if (!http && !encrypted && !given.http.target.verify) {
+    return fail(Errc::kInvalid, "--insecure is for http, https and tls");
+  }
+  if (!tls && tcp == nullptr && given.starttls != StartTls::kNone) {
+    return fail(Errc::kInvalid, "--starttls is for tcp and tls");
   }
   return {};
 }
@@ -143,7 +194,7 @@ class WordReader {
       out_.spec.family = IpFamily::kV6;
     } else if (const auto* flag = find_option(http_flags(), name)) {
       take_http_flag(*flag, given_.http);
-      given_.http_only.push_back(*flag);
+      if (*flag != "--insecure") given_.http_only.push_back(*flag);
     } else {
       return false;
     }
@@ -151,9 +202,9 @@ class WordReader {
   }
 
   Expected<void> read_valued(const std::string& name) {
-    std::vector<std::string_view> options{"--timeout",     "--assert", "--degraded",
-                                          "--send",        "--expect", "--resolver",
-                                          "--secrets-dir", "--json",   "--help"};
+    std::vector<std::string_view> options{
+        "--timeout",     "--assert", "--degraded", "--send",     "--expect", "--resolver",
+        "--secrets-dir", "--json",   "--help",     "--starttls", "--alpn",   "--min-version"};
     options.insert(options.end(), http_options().begin(), http_options().end());
     options.insert(options.end(), http_flags().begin(), http_flags().end());
     const auto* known = find_option(options, name);
@@ -187,17 +238,45 @@ class WordReader {
     }
     if (name == "--send" || name == "--expect") {
       given_.tcp_only.push_back(name);
-      (name == "--send" ? given_.send : given_.expect) = value;
+      auto bytes = codec::read_byte_text(value);
+      if (!bytes) return fail(Errc::kInvalid, "{}: {}", name, bytes.error().text);
+      (name == "--send" ? given_.send : given_.expect) = *std::move(bytes);
       return {};
     }
     if (name == "--secrets-dir") {
       out_.secrets_dir = value;
       return {};
     }
+    if (name == "--starttls" || name == "--alpn" || name == "--min-version") {
+      return take_tls(name, value);
+    }
     const auto* option = find_option(http_options(), name);
     if (option == nullptr) return fail(Errc::kInvalid, "{} takes no value", name);
-    given_.http_only.push_back(*option);
+    const bool of_tls = name == "--server-name" || name == "--ca";
+    (of_tls ? given_.stream_only : given_.http_only).push_back(*option);
     TRY(take_http_option(*option, value, given_.http));
+    return {};
+  }
+
+  Expected<void> take_tls(std::string_view name, const std::string& value) {
+    if (name == "--starttls") {
+      const auto protocol = starttls_from_name(value);
+      if (!protocol) {
+        return fail(Errc::kInvalid, "--starttls: expected smtp, imap, pop3 or postgres, not '{}'",
+                    printable(value, 40));
+      }
+      given_.starttls = *protocol;
+    } else if (name == "--alpn") {
+      given_.tls_only.push_back(name);
+      given_.alpn.push_back(value);
+    } else {
+      given_.tls_only.push_back(name);
+      if (value != "1.2" && value != "1.3") {
+        return fail(Errc::kInvalid, "--min-version: expected 1.2 or 1.3, not '{}'",
+                    printable(value, 40));
+      }
+      given_.tls13_only = value == "1.3";
+    }
     return {};
   }
 
@@ -245,7 +324,8 @@ Expected<CheckRequest> parse_check_request(const std::vector<std::string>& words
 const char* check_usage() {
   return "tocsin-agent check URL [options]: one check now, with a waterfall of its phases\n"
          "\n"
-         "  URL is http://..., https://..., tcp://HOST:PORT or dns://[SERVER]/NAME[?type=TYPE]\n"
+         "  URL is http://..., https://..., tcp://HOST:PORT, tls://HOST[:PORT]\n"
+         "  or dns://[SERVER]/NAME[?type=TYPE]\n"
          "  Behind dns://[SERVER]/NAME? also, joined by &: transport=tcp or tls,\n"
          "  server_name=HOST, ca=FILE, verify=false, dnssec=true, recursion=false, rcode=NXDOMAIN\n"
          "\n"
@@ -256,12 +336,17 @@ const char* check_usage() {
          "BYTES,\n"
          "  --redirects N, --allow-downgrade, --http auto|1.1|2, --proxy http://HOST:PORT,\n"
          "  --connection cold|resume|reuse (the second of two attempts is shown),\n"
-         "  --insecure, --ca PATH, --server-name NAME, --basic USERNAME:FILE, --bearer FILE,\n"
-         "  --secret-header 'NAME: FILE', --client-certificate FILE, --client-key FILE\n"
+         "  --basic USERNAME:FILE, --bearer FILE, --secret-header 'NAME: FILE',\n"
+         "  --client-certificate FILE, --client-key FILE\n"
          "                          http and https\n"
          "  --secrets-dir DIR       where these FILEs are; /etc/tocsin/secrets\n"
          "  --send TEXT, --expect TEXT\n"
-         "                          tcp\n"
+         "                          tcp; \\r \\n \\t \\0 \\xHH and \\\\ stand for bytes\n"
+         "  --starttls P            tcp and tls: smtp, imap, pop3 or postgres is spoken first\n"
+         "  --server-name NAME      tls: the name asked for, instead of the host\n"
+         "  --alpn PROTOCOL, --min-version 1.3\n"
+         "                          tls; --alpn may be given again, one of them must be chosen\n"
+         "  --ca FILE, --insecure   these roots instead of the system's; verify nothing\n"
          "  --resolver ADDR[:PORT]  asked for host names instead of the system's\n"
          "  -4, -6                  this family of addresses only\n"
          "  --json                  everything that was seen, as JSON\n"

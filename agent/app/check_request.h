@@ -3,9 +3,11 @@
 //
 //   check URL [--timeout 10s] [--assert CONDITION]... [--degraded CONDITION]... [--json]
 //         [--send TEXT] [--expect TEXT] [--resolver ADDRESS[:PORT]] [--secrets-dir DIR] [-4 | -6]
-//         and what check_http.h reads
+//         [--starttls PROTOCOL] [--alpn PROTOCOL]... [--min-version 1.3]
+//         and what check_http.h reads; of that --server-name, --ca and --insecure are for TLS too
 //
-//   URL  http://..., https://..., tcp://HOST:PORT, dns://[SERVER]/NAME[?type=TYPE] (check_dns.h)
+//   URL  http://..., https://..., tcp://HOST:PORT, tls://HOST[:PORT],
+//        dns://[SERVER]/NAME[?type=TYPE] (check_dns.h)
 
 #include "agent/probe/proxy_settings.h"
 #include "common/base/expected.h"

@@ -193,7 +193,7 @@ class Conductor {
     std::string version;
     std::string host;
     Uuid boot{};
-    std::uint64_t capabilities = kCapHttp | kCapTcp | kCapDns;
+    std::uint64_t capabilities = kCapHttp | kCapTcp | kCapDns | kCapTls;
     std::uint32_t max_in_flight = 1000;
     std::uint32_t max_in_flight_per_target = 4;
     /// What results_generated had reached in earlier lives of this state directory.

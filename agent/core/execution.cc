@@ -64,6 +64,9 @@ std::uint64_t target_key(const Target& target) {
   if (const auto* tcp = std::get_if<TcpTarget>(&target)) {
     return fnv1a64(fmt::format("{}:{}", tcp->host, tcp->port));
   }
+  if (const auto* tls = std::get_if<TlsTarget>(&target)) {
+    return fnv1a64(fmt::format("{}:{}", tls->host, tls->port));
+  }
   return fnv1a64("dns " + std::get<DnsTarget>(target).resolver);
 }
 

@@ -133,6 +133,8 @@ void ConnectChain::on_ready() {
   switch (state_) {
     case State::kTunnelling:
       return step_tunnel();
+    case State::kUpgrading:
+      return step_upgrade();
     case State::kHandshaking:
       return step_tls();
     case State::kIdle:
@@ -163,6 +165,7 @@ void ConnectChain::on_writable(Racer& racer) {
     tunnel_.emplace(plan_.tunnel, seen_.remote);
     return step_tunnel();
   }
+  if (plan_.starttls != StartTls::kNone) return begin_upgrade();
   if (plan_.tls) return begin_tls();
   open();
 }
@@ -177,8 +180,67 @@ void ConnectChain::step_tunnel() {
       // The proxy was reached, so its other addresses would say the same.
       return give_up(tunnel_->failure());
   }
+  if (plan_.starttls != StartTls::kNone) return begin_upgrade();
   if (plan_.tls) return begin_tls();
   open();
+}
+
+void ConnectChain::begin_upgrade() {
+  state_ = State::kUpgrading;
+  phases_.enter(Phase::kTls, latency_clock());
+  // RFC 5321 section 4.1.3: who has no name of its own says its address.
+  const auto here = io::local_address(connection_->fd());
+  const std::string address = here ? here->str() : "127.0.0.1";
+  dialog_.emplace(plan_.starttls,
+                  fmt::format("[{}{}]", here && !here->is_v4() ? "IPv6:" : "", address));
+  unsent_ = dialog_->take_output();
+  if (send_upgrade()) connection_->want(io::Interest::kRead);
+}
+
+/// False: not everything was taken, or it failed and this may be gone.
+bool ConnectChain::send_upgrade() {
+  while (!unsent_.empty()) {
+    const IoResult result = connection_->write(unsent_);
+    if (result.step == IoStep::kAgain) {
+      connection_->want(io::Interest::kWrite);
+      return false;
+    }
+    if (result.step != IoStep::kDone) {
+      address_failed({Reason::kStarttlsReset, fmt::format("{}: {}", seen_.remote, result.text)});
+      return false;
+    }
+    unsent_.erase(0, result.bytes);
+  }
+  return true;
+}
+
+void ConnectChain::step_upgrade() {
+  if (!unsent_.empty()) {
+    if (send_upgrade()) connection_->want(io::Interest::kRead);
+    return;
+  }
+  const IoResult result = connection_->read(context_.scratch());
+  if (result.step == IoStep::kAgain) return;
+  if (result.step != IoStep::kDone) {
+    const bool end = result.step == IoStep::kEnd;
+    return address_failed(
+        {end ? Reason::kStarttlsClosed : Reason::kStarttlsReset,
+         fmt::format("{} {} {}", seen_.remote,
+                     end ? "closed before" : "reset the connection before", dialog_->awaited())});
+  }
+  const auto state = dialog_->feed({context_.scratch().data(), result.bytes});
+  if (seen_.banner.empty()) seen_.banner = dialog_->greeting().substr(0, kBannerMax);
+  switch (state) {
+    case starttls::State::kTalking:
+      unsent_ = dialog_->take_output();
+      if (send_upgrade()) connection_->want(io::Interest::kRead);
+      return;
+    case starttls::State::kReady:
+      return begin_tls();
+    case starttls::State::kFailed:
+      return give_up({dialog_->failure().reason,
+                      fmt::format("{}: {}", seen_.remote, dialog_->failure().detail)});
+  }
 }
 
 void ConnectChain::begin_tls() {
@@ -187,9 +249,9 @@ void ConnectChain::begin_tls() {
   auto context = context_.tls(plan_.ca_pem);
   if (!context) return give_up({Reason::kSelfInternal, context.error().text});
   const bool own_name = !plan_.tls_name.empty();
-  auto stream = io::TlsStream::open(*std::move(context), connection_->fd(),
-                                    own_name ? plan_.tls_name : plan_.host,
-                                    own_name ? plan_.tls_name_is_address : plan_.host_is_address);
+  auto stream = io::TlsStream::open(
+      *std::move(context), connection_->fd(), own_name ? plan_.tls_name : plan_.host,
+      own_name ? plan_.tls_name_is_address : plan_.host_is_address, plan_.wishes);
   if (!stream) return give_up({Reason::kSelfInternal, stream.error().text});
   if (!plan_.alpn.empty()) (*stream)->offer_alpn(plan_.alpn);
   if (plan_.resumable) (*stream)->allow_resumption(plan_.session.get());
@@ -214,11 +276,11 @@ void ConnectChain::step_tls() {
     case io::TlsStep::kCut:
     case io::TlsStep::kReset:
     case io::TlsStep::kFailed:
-      seen_.tls = tls.facts();
+      seen_.tls = tls.facts(plan_.tls_detail);
       return address_failed(
           {tls.failure().reason, fmt::format("{}: {}", seen_.remote, tls.failure().detail)});
   }
-  seen_.tls = tls.facts();
+  seen_.tls = tls.facts(plan_.tls_detail);
   const auto bad = tls.verify_failure();
   if (bad && plan_.verify) {
     return give_up({bad->reason, fmt::format("{}: {}", seen_.remote, bad->detail)});
@@ -269,6 +331,9 @@ Failure ConnectChain::timed_out() const {
       // proxy hangs, and an outage must not hide behind a proxy.
       return {Reason::kHttpProxy,
               fmt::format("the proxy {} did not open a tunnel in time", seen_.remote)};
+    case State::kUpgrading:
+      return {Reason::kStarttlsTimeout,
+              fmt::format("{} did not send {} in time", seen_.remote, dialog_->awaited())};
     case State::kHandshaking:
       return {Reason::kTlsTimeout,
               fmt::format("{} did not finish the TLS handshake in time", seen_.remote)};

@@ -2,7 +2,7 @@
 // Question answered here: how does a host and port become an open (and, if wanted, encrypted)
 // connection, and where did the time go?
 //
-//   kIdle -> kResolving -> kConnecting -> [kTunnelling ->] [kHandshaking ->] kOpen
+//   kIdle -> kResolving -> kConnecting -> [kTunnelling ->] [kUpgrading ->] [kHandshaking ->] kOpen
 //                              ^ next address |
 //   Any state -> kFailed: no address left. Destroying the chain stops it in any state.
 //
@@ -12,13 +12,15 @@
 // after the one before (sooner when time is short) or at once when that has failed, and the first
 // that is connected wins; the others are dropped without a word. So neither an address nor a family
 // that swallows packets hides a good one. A connection whose certificate is bad is not tried
-// elsewhere: the server was reached. When all addresses fail, the failure reported is the first
-// that blames the target, else the first.
+// elsewhere: the server was reached. The same holds for a server that answers STARTTLS with no.
+// What is said before TLS counts as phase `tls`. When all addresses fail, the failure reported is
+// the first that blames the target, else the first.
 
 #include "agent/probe/connection.h"
 #include "agent/probe/phase_clock.h"
 #include "agent/probe/probe_context.h"
 #include "agent/probe/proxy_tunnel.h"
+#include "common/codec/starttls.h"
 #include "common/io/resolver.h"
 #include "common/model/observation.h"
 
@@ -39,12 +41,15 @@ struct ConnectPlan {
   std::string ca_pem;    ///< Empty: the system's roots.
   std::string tls_name;  ///< SNI and the certificate's name; empty: `host`.
   bool tls_name_is_address = false;
-  std::string_view alpn;  ///< See TlsStream::offer_alpn; empty: http/1.1 alone. Static.
+  std::string_view alpn;  ///< See TlsStream::offer_alpn; empty: what `wishes` says. Static.
   std::shared_ptr<const io::TlsIdentity> identity;  ///< Null: none.
   bool resumable = false;                           ///< Ask for a ticket.
   std::shared_ptr<const io::TlsSession> session;    ///< To resume; null: none.
   io::Resolver* resolver = nullptr;                 ///< Null: the agent's. Outlives the chain.
   std::string tunnel;  ///< A CONNECT request to send before TLS: `host` is a proxy.
+  StartTls starttls = StartTls::kNone;  ///< With one, `tls` is meant whatever it says.
+  io::TlsWishes wishes;
+  io::TlsDetail tls_detail = io::TlsDetail::kLeaf;
 };
 
 /// Its owner. Called as the last thing the chain does, so it may destroy the chain.
@@ -64,6 +69,7 @@ class ConnectChain final : private ReadyHandler {
     kResolving,
     kConnecting,
     kTunnelling,
+    kUpgrading,
     kHandshaking,
     kOpen,
     kFailed
@@ -85,6 +91,7 @@ class ConnectChain final : private ReadyHandler {
 
  private:
   static constexpr std::size_t kTriedMax = 16;
+  static constexpr std::size_t kBannerMax = 1024;
   static constexpr Duration kAttemptDelay =
       std::chrono::milliseconds{250};           ///< RFC 8305 section 5.
   static constexpr std::size_t kRacingMax = 4;  ///< The oldest gives way.
@@ -109,6 +116,9 @@ class ConnectChain final : private ReadyHandler {
   void on_writable(Racer& racer);
   std::unique_ptr<Racer> take(const Racer& racer);
   void step_tunnel();
+  void begin_upgrade();
+  void step_upgrade();
+  bool send_upgrade();
   void begin_tls();
   void step_tls();
   void address_failed(Failure failure);
@@ -131,6 +141,8 @@ class ConnectChain final : private ReadyHandler {
   std::unique_ptr<Connection> connection_;      ///< The winner.
   io::TimerHandle address_timer_;
   std::optional<ProxyTunnel> tunnel_;
+  std::optional<starttls::Dialog> dialog_;
+  std::string unsent_;  ///< Of the dialogue.
 };
 
 }  // namespace tocsin::agent

@@ -5,6 +5,7 @@
 #include "agent/probe/http_probe.h"
 #include "agent/probe/probe_context.h"
 #include "agent/probe/tcp_probe.h"
+#include "agent/probe/tls_probe.h"
 #include "common/io/build_info.h"
 
 namespace tocsin::agent {
@@ -18,6 +19,9 @@ std::unique_ptr<Probe> make_probe(ProbeContext& context, std::shared_ptr<const P
   }
   if (std::holds_alternative<TcpTarget>(spec->target)) {
     return std::make_unique<TcpProbe>(context, std::move(spec), timeout);
+  }
+  if (std::holds_alternative<TlsTarget>(spec->target)) {
+    return std::make_unique<TlsProbe>(context, std::move(spec), timeout);
   }
   if (std::get<DnsTarget>(spec->target).transport == DnsTransport::kTls) {
     return std::make_unique<DotProbe>(context, std::move(spec), timeout);

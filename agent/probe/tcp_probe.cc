@@ -21,15 +21,19 @@ void TcpProbe::begin() {
   if (!host) return finish(Failure{Reason::kPolicyUnsupported, host.error().text});
   state_ = State::kConnecting;
   const bool literal = IpAddress::parse(*host).has_value();
-  chain_ = std::make_unique<ConnectChain>(context(),
-                                          ConnectPlan{.host = *std::move(host),
-                                                      .host_is_address = literal,
-                                                      .port = target_.port,
-                                                      .family = spec().family,
-                                                      .tls = false,
-                                                      .verify = true,
-                                                      .ca_pem = {}},
-                                          deadline(), phases(), seen(),
+  ConnectPlan plan;
+  plan.host = *std::move(host);
+  plan.host_is_address = literal;
+  plan.port = target_.port;
+  plan.family = spec().family;
+  if (target_.starttls != StartTls::kNone) {
+    plan.starttls = target_.starttls;
+    plan.verify = target_.verify;
+    plan.ca_pem = target_.ca_pem;
+    plan.tls_name = target_.server_name;
+    plan.wishes.no_alpn = true;
+  }
+  chain_ = std::make_unique<ConnectChain>(context(), std::move(plan), deadline(), phases(), seen(),
                                           static_cast<ConnectOwner&>(*this));
   chain_->start();
 }
@@ -111,7 +115,7 @@ std::string TcpProbe::received() const {
 
 void TcpProbe::stop() {
   state_ = State::kDone;
-  seen().banner = std::move(banner_);
+  if (!banner_.empty()) seen().banner = std::move(banner_);
   connection_.reset();
   chain_.reset();
 }

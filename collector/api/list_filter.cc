@@ -24,7 +24,7 @@ std::vector<WordField> word_fields(ObjectKind kind) {
       return {{"status", {"new", "up", "degraded", "down", "unknown", "maintenance", "paused"}},
               {"service", {}},
               {"region", {}},
-              {"type", {"http", "tcp", "dns"}}};
+              {"type", {"http", "tcp", "dns", "tls"}}};
     case ObjectKind::kService:
       return {{"policy", {}}};
     case ObjectKind::kChannel:

@@ -2,7 +2,8 @@
 // Question answered here: how is a field read that several kinds of objects have?
 //
 // For the sources of catalog_node.h alone: catalog_node.cc (the whole form), monitor_node.cc,
-// policy_node.cc (services too), channel_node.cc (contact methods too), page_node.cc, user_node.cc.
+// stream_node.cc (tcp and tls), policy_node.cc (services too), channel_node.cc (contact methods
+// too), page_node.cc, user_node.cc.
 
 #include "collector/core/catalog.h"
 #include "common/codec/node.h"

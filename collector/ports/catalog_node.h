@@ -7,10 +7,13 @@
 //                        regions quorum open_after close_after confirm page_on paused assert
 //                        degraded family service tags depends_on, and by type
 //     http               url method headers body redirects verify ca
-//     tcp                host port (or url: tcp://HOST:PORT) send expect
+//     tcp                host port (or url: tcp://HOST:PORT) send expect starttls, and with it
+//                        server_name verify ca
+//     tls                host port (or url: tls://HOST[:PORT]) starttls server_name alpn
+//                        min_version verify ca
 //     dns                host record resolver transport server_name verify ca recursion dnssec
-//     rcode dns                host record resolver tcp assert, degraded   CONDITION or a list of
-//     them; CONDITION is a line of the assertion language
+//                        rcode
+//     assert, degraded   CONDITION or a list of them; CONDITION is a line of the assertion language
 //                        or one of {and: [CONDITION ...]}, {or: [CONDITION ...]}, {not: CONDITION}
 //   channels:            key type secret: {file: NAME}, and by type
 //     webhook            url

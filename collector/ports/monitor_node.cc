@@ -1,12 +1,12 @@
 #include "collector/ports/catalog_fields.h"
 #include "collector/ports/catalog_node.h"
 #include "collector/ports/http_node.h"
+#include "collector/ports/stream_node.h"
 #include "common/assert/parser.h"
 #include "common/base/strings.h"
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <map>
 #include <optional>
 #include <string_view>
@@ -19,50 +19,10 @@ using Errors = std::vector<FieldError>;
 
 namespace {
 
-constexpr std::array<std::string_view, 3> kTypes{"http", "tcp", "dns"};
+constexpr std::array<std::string_view, 4> kTypes{"http", "tcp", "dns", "tls"};
 /// Words of the language whose checks come with later versions.
-constexpr std::array<std::string_view, 8> kLaterTypes{"icmp",      "tls", "smtp",      "grpc",
-                                                      "websocket", "udp", "heartbeat", "composite"};
-
-/// "tcp://HOST:PORT", IPv6 addresses in brackets.
-bool split_tcp_url(std::string_view url, TcpTarget& out) {
-  constexpr std::string_view kScheme = "tcp://";
-  if (!url.starts_with(kScheme)) return false;
-  url.remove_prefix(kScheme.size());
-  const std::size_t colon = url.rfind(':');
-  if (colon == std::string_view::npos || colon == 0) return false;
-  std::string_view host = url.substr(0, colon);
-  const std::string_view port = url.substr(colon + 1);
-  if (host.front() == '[') {
-    if (host.back() != ']' || host.size() < 3) return false;
-    host = host.substr(1, host.size() - 2);
-  } else if (host.find_first_of(":/@[]") != std::string_view::npos) {
-    return false;
-  }
-  const auto [end, ec] = std::from_chars(port.data(), port.data() + port.size(), out.port);
-  if (ec != std::errc{} || end != port.data() + port.size() || out.port == 0) return false;
-  out.host = host;
-  return true;
-}
-
-Target read_tcp(MapReader& reader) {
-  TcpTarget tcp;
-  std::string url;
-  reader.text("url", url);
-  if (!url.empty()) {
-    if (!split_tcp_url(url, tcp)) reader.error("url", "expected tcp://HOST:PORT");
-    if (reader.has("host") || reader.has("port")) {
-      reader.error("url", "expected either url or host and port, not both");
-    }
-  }
-  reader.text("host", tcp.host);
-  int port = tcp.port;
-  reader.integer("port", 1, 65535, port);
-  tcp.port = static_cast<std::uint16_t>(port);
-  reader.text("send", tcp.send);
-  reader.text("expect", tcp.expect);
-  return tcp;
-}
+constexpr std::array<std::string_view, 7> kLaterTypes{"icmp", "smtp",      "grpc",     "websocket",
+                                                      "udp",  "heartbeat", "composite"};
 
 void read_transport(MapReader& reader, DnsTransport& out) {
   std::string word;
@@ -104,25 +64,28 @@ bool read_target(MapReader& reader, const std::string& name, Target& out, Errors
   if (type == "http") {
     out = read_http_target(reader, errors);
   } else if (type == "tcp") {
-    out = read_tcp(reader);
+    out = read_tcp_target(reader);
+  } else if (type == "tls") {
+    out = read_tls_target(reader);
   } else if (type == "dns") {
     out = read_dns(reader, name);
   } else {
     if (type.empty()) {
-      if (!reader.has("type")) reader.error("type", "expected a type: http, tcp or dns");
+      if (!reader.has("type")) reader.error("type", "expected a type: http, tcp, tls or dns");
     } else if (std::find(kLaterTypes.begin(), kLaterTypes.end(), type) != kLaterTypes.end()) {
-      reader.error("type", fmt::format("{} monitors are not in this version: expected http, tcp "
-                                       "or dns",
+      reader.error("type", fmt::format("{} monitors are not in this version: expected http, tcp, "
+                                       "tls or dns",
                                        type));
     } else {
       reader.error("type", one_of(type, {kTypes.begin(), kTypes.end()}));
     }
     // One mistake, one error: which of these belong cannot be known.
-    for (const char* key : {"url", "host", "port", "send", "expect", "record", "resolver",
-                            "transport", "recursion", "dnssec", "rcode"}) {
+    for (const char* key :
+         {"host", "port", "record", "transport", "recursion", "dnssec", "rcode"}) {
       reader.has(key);
     }
     for (const char* key : kHttpKeys) reader.has(key);
+    for (const char* key : kStreamKeys) reader.has(key);
     return false;
   }
   return true;
@@ -319,12 +282,9 @@ Node conditions(const std::vector<Condition>& all) {
 
 void set_target(Node& out, const HttpTarget& http) { set_http_target(out, http); }
 
-void set_target(Node& out, const TcpTarget& tcp) {
-  out.set("host", Node::string(tcp.host));
-  out.set("port", Node::integer(tcp.port));
-  if (!tcp.send.empty()) out.set("send", Node::string(tcp.send));
-  if (!tcp.expect.empty()) out.set("expect", Node::string(tcp.expect));
-}
+void set_target(Node& out, const TcpTarget& tcp) { set_tcp_target(out, tcp); }
+
+void set_target(Node& out, const TlsTarget& tls) { set_tls_target(out, tls); }
 
 void set_target(Node& out, const DnsTarget& dns) {
   out.set("host", Node::string(dns.name));

@@ -35,7 +35,7 @@ constexpr SubjectRule kRules[] = {
      kEqualityOps},
     {Subject::kRedirects, "redirects", "http", SelectorKind::kNone, OperandKind::kInteger,
      kNumberOps},
-    {Subject::kCertificateExpiry, "certificate expires in", "http dns", SelectorKind::kNone,
+    {Subject::kCertificateExpiry, "certificate expires in", "http dns tls tcp", SelectorKind::kNone,
      OperandKind::kDuration, kDurationOps},
     {Subject::kLatency, "latency", "", SelectorKind::kNone, OperandKind::kDuration, kDurationOps},
     {Subject::kPhase, "phase", "", SelectorKind::kPhase, OperandKind::kDuration, kDurationOps},

@@ -2,6 +2,7 @@
 
 #include "common/base/check.h"
 
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <netinet/in.h>
@@ -97,6 +98,27 @@ std::optional<Failure> connect_result(int fd, const IpAddress& address, std::uin
   if (::getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0) error = errno;
   if (error == 0) return std::nullopt;
   return failure_of(error, false, address, port);
+}
+
+Expected<IpAddress> local_address(int fd) {
+  sockaddr_storage storage{};
+  socklen_t size = sizeof storage;
+  if (::getsockname(fd, reinterpret_cast<sockaddr*>(&storage), &size) != 0) {
+    return fail(Errc::kIo, "getsockname: {}", std::strerror(errno));
+  }
+  if (storage.ss_family == AF_INET) {
+    sockaddr_in in{};
+    std::memcpy(&in, &storage, sizeof in);
+    std::array<std::uint8_t, 4> bytes{};
+    std::memcpy(bytes.data(), &in.sin_addr, bytes.size());
+    return IpAddress::v4(bytes);
+  }
+  if (storage.ss_family != AF_INET6) return fail(Errc::kIo, "this socket has no IP address");
+  sockaddr_in6 in{};
+  std::memcpy(&in, &storage, sizeof in);
+  std::array<std::uint8_t, 16> bytes{};
+  std::memcpy(bytes.data(), &in.sin6_addr, bytes.size());
+  return IpAddress::v6(bytes);
 }
 
 void close_by_reset(int fd) {

@@ -20,6 +20,9 @@ tl::expected<Fd, Failure> start_connect(const IpAddress& address, std::uint16_t 
 /// Once writable: nothing if connected, else why not.
 std::optional<Failure> connect_result(int fd, const IpAddress& address, std::uint16_t port);
 
+/// This end of a connection; kIo when there is none.
+Expected<IpAddress> local_address(int fd);
+
 /// Makes close() reset the connection instead of leaving it in TIME_WAIT, where it would hold a
 /// local port for a minute. For connections whose exchange is complete.
 void close_by_reset(int fd);

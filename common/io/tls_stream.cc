@@ -173,6 +173,7 @@ std::string encode_alpn(const std::vector<std::string>& names) {
 
 bool apply_wishes(SSL* ssl, const TlsWishes& wishes) {
   if (wishes.tls13_only && SSL_set_min_proto_version(ssl, TLS1_3_VERSION) != 1) return false;
+  if (wishes.no_alpn) return SSL_set_alpn_protos(ssl, nullptr, 0) == 0;
   if (wishes.alpn.empty()) return true;
   const std::string alpn = encode_alpn(wishes.alpn);
   return !alpn.empty() &&
@@ -188,13 +189,12 @@ Expected<std::unique_ptr<TlsStream>> TlsStream::open(std::shared_ptr<const TlsCo
   SSL* ssl = SSL_new(context->native());
   if (ssl == nullptr) return fail(Errc::kUnavailable, "OpenSSL: {}", take_openssl_error());
   std::unique_ptr<TlsStream> out{new TlsStream{std::move(context), ssl}};
-  const bool by_address = host_is_address && wishes.server_name.empty();
-  out->name_ = wishes.server_name.empty() ? host : wishes.server_name;
+  out->name_ = host;
   SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-  const char* name = out->name_.c_str();
-  const bool named =
-      by_address ? X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), name) == 1
-                 : SSL_set1_host(ssl, name) == 1 && SSL_set_tlsext_host_name(ssl, name) == 1;
+  const bool named = host_is_address
+                         ? X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host.c_str()) == 1
+                         : SSL_set1_host(ssl, host.c_str()) == 1 &&
+                               SSL_set_tlsext_host_name(ssl, host.c_str()) == 1;
   if (!named || !apply_wishes(ssl, wishes) || SSL_set_fd(ssl, fd) != 1) {
     return fail(Errc::kInvalid, "TLS to {}: {}", printable(host, 100), take_openssl_error());
   }

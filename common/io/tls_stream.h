@@ -56,10 +56,9 @@ class TlsSession {
 
 /// What a client asks of the server beyond its name.
 struct TlsWishes {
-  /// Sent as SNI, and the name the certificate must be for, instead of the host; empty: the host.
-  std::string server_name;
   std::vector<std::string> alpn;  ///< Offered in this order; empty: what the context offers.
   bool alpn_required = false;     ///< Without one of them the handshake fails with tls.alpn.
+  bool no_alpn = false;           ///< Nothing is offered.
   bool tls13_only = false;
 };
 

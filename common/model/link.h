@@ -31,6 +31,7 @@ inline constexpr std::uint32_t kProtocolVersionMin = 1;
 inline constexpr std::uint64_t kCapHttp = 1;
 inline constexpr std::uint64_t kCapTcp = 2;
 inline constexpr std::uint64_t kCapDns = 4;
+inline constexpr std::uint64_t kCapTls = 8;  ///< And TCP with STARTTLS.
 
 enum class AgentHealth : std::uint8_t {
   kHealthy = 1,

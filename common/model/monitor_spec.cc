@@ -170,12 +170,45 @@ void check_target(const HttpTarget& http, Errors& errors) {
   check_connection(http, errors);
 }
 
+/// What can stand in SNI (RFC 6066 section 3): a name, never an address.
+void check_server_name(const std::string& name, Errors& errors) {
+  const bool fits = std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '.' || c == '_';
+  });
+  const bool number = !name.empty() && name.find_first_not_of("0123456789.") == std::string::npos;
+  errors.expect(fits && !number && name.size() <= 253, "server_name", "expected a host name");
+}
+
 void check_target(const TcpTarget& tcp, Errors& errors) {
   errors.expect(!tcp.host.empty() && tcp.host.size() <= 253, "host",
                 "expected a host name or address");
   errors.expect(tcp.port != 0, "port", "expected 1 to 65535");
   errors.expect(tcp.send.size() <= 4096, "send", "expected at most 4096 bytes");
   errors.expect(tcp.expect.size() <= 1024, "expect", "expected at most 1024 bytes");
+  errors.expect(tcp.starttls != StartTls::kNone || tcp.server_name.empty(), "server_name",
+                "expected starttls beside it");
+  errors.expect(tcp.starttls != StartTls::kNone || tcp.ca_pem.empty(), "ca",
+                "expected starttls beside it");
+  errors.expect(tcp.starttls != StartTls::kNone || tcp.verify, "verify",
+                "expected starttls beside it");
+  check_server_name(tcp.server_name, errors);
+}
+
+void check_target(const TlsTarget& tls, Errors& errors) {
+  errors.expect(!tls.host.empty() && tls.host.size() <= 253, "host",
+                "expected a host name or address");
+  errors.expect(tls.port != 0, "port", "expected 1 to 65535");
+  check_server_name(tls.server_name, errors);
+  errors.expect(tls.alpn.size() <= TlsTarget::kAlpnMax, "alpn", "expected at most {} protocols",
+                TlsTarget::kAlpnMax);
+  for (std::size_t i = 0; i < tls.alpn.size(); ++i) {
+    const std::string& name = tls.alpn[i];
+    const bool visible =
+        std::all_of(name.begin(), name.end(), [](char c) { return c > 0x20 && c < 0x7f; });
+    errors.expect(!name.empty() && name.size() <= 32 && visible, fmt::format("alpn[{}]", i),
+                  "expected the name of a protocol such as h2 or http/1.1");
+  }
 }
 
 /// Labels of 1 to 63 bytes, 255 bytes in all (RFC 1035 section 2.3.4); "." is the root.
@@ -400,15 +433,49 @@ const char* to_string(ConnectionMode mode) {
   return "?";
 }
 
+const char* to_string(StartTls protocol) {
+  switch (protocol) {
+    case StartTls::kNone:
+      return "none";
+    case StartTls::kSmtp:
+      return "smtp";
+    case StartTls::kImap:
+      return "imap";
+    case StartTls::kPop3:
+      return "pop3";
+    case StartTls::kPostgres:
+      return "postgres";
+  }
+  return "?";
+}
+
+std::optional<StartTls> starttls_from_name(std::string_view name) {
+  for (const StartTls protocol :
+       {StartTls::kSmtp, StartTls::kImap, StartTls::kPop3, StartTls::kPostgres}) {
+    if (name == to_string(protocol)) return protocol;
+  }
+  return std::nullopt;
+}
+
 const char* type_name(const Target& target) {
-  static constexpr std::array<const char*, 3> kNames{"http", "tcp", "dns"};
+  static constexpr std::array<const char*, 4> kNames{"http", "tcp", "dns", "tls"};
   return kNames[target.index()];
 }
 
 std::string describe(const Target& target) {
   if (const auto* http = std::get_if<HttpTarget>(&target)) return http->url;
-  if (const auto* tcp = std::get_if<TcpTarget>(&target))
-    return fmt::format("{}:{}", tcp->host, tcp->port);
+  const auto place = [](const std::string& host, std::uint16_t port, StartTls starttls) {
+    const bool v6 = host.find(':') != std::string::npos;
+    return fmt::format(
+        "{}{}{}:{}{}", v6 ? "[" : "", host, v6 ? "]" : "", port,
+        starttls == StartTls::kNone ? "" : fmt::format(" ({})", to_string(starttls)));
+  };
+  if (const auto* tcp = std::get_if<TcpTarget>(&target)) {
+    return place(tcp->host, tcp->port, tcp->starttls);
+  }
+  if (const auto* tls = std::get_if<TlsTarget>(&target)) {
+    return place(tls->host, tls->port, tls->starttls);
+  }
   const auto& dns = std::get<DnsTarget>(target);
   return fmt::format("{} {}{}{}{}", to_string(dns.type), dns.name,
                      dns.resolver.empty() ? "" : " @ ", dns.resolver,

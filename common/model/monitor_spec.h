@@ -12,6 +12,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -76,11 +77,19 @@ struct HttpTarget {
   friend bool operator==(const HttpTarget&, const HttpTarget&) = default;
 };
 
+/// What is said in the clear before TLS begins (common/codec/starttls.h). The numbers are wire
+/// values.
+enum class StartTls : std::uint8_t { kNone = 0, kSmtp = 1, kImap = 2, kPop3 = 3, kPostgres = 4 };
+
 struct TcpTarget {
   std::string host;
   std::uint16_t port = 0;
   std::string send;    ///< Sent once connected; may be empty.
   std::string expect;  ///< The first bytes received must contain this; empty: connecting is enough.
+  StartTls starttls = StartTls::kNone;  ///< With one, `send` and `expect` go through TLS.
+  std::string server_name = {};         ///< These three: as of TlsTarget, only with starttls.
+  bool verify = true;
+  std::string ca_pem = {};
 
   friend bool operator==(const TcpTarget&, const TcpTarget&) = default;
 };
@@ -139,7 +148,23 @@ struct DnsTarget {
   friend bool operator==(const DnsTarget&, const DnsTarget&) = default;
 };
 
-using Target = std::variant<HttpTarget, TcpTarget, DnsTarget>;
+/// A TLS handshake, and what the certificate says.
+struct TlsTarget {
+  static constexpr std::size_t kAlpnMax = 8;
+
+  std::string host;
+  std::uint16_t port = 443;
+  StartTls starttls = StartTls::kNone;
+  std::string server_name = {};  ///< SNI, and what the certificate must be for; empty: the host.
+  std::vector<std::string> alpn = {};  ///< The server must choose one; empty: not asked. At most 8.
+  bool tls13_only = false;             ///< Else TLS 1.2 will do.
+  bool verify = true;
+  std::string ca_pem = {};  ///< Instead of the system's roots when not empty.
+
+  friend bool operator==(const TlsTarget&, const TlsTarget&) = default;
+};
+
+using Target = std::variant<HttpTarget, TcpTarget, DnsTarget, TlsTarget>;
 
 struct RetryPolicy {
   int retries = 3;  ///< 0..10 after the first attempt.
@@ -228,7 +253,12 @@ std::vector<FieldError> validate(const MonitorSpec& spec);
 const char* to_string(HttpVersion version);
 const char* to_string(ConnectionMode mode);
 
-/// "http", "tcp", "dns".
+/// "smtp", "imap", "pop3", "postgres"; "none".
+const char* to_string(StartTls protocol);
+/// One of those but "none"; nothing otherwise.
+std::optional<StartTls> starttls_from_name(std::string_view name);
+
+/// "http", "tcp", "dns", "tls".
 const char* type_name(const Target& target);
 
 /// What people recognise: the URL, "host:port", or "A example.com @ resolver".

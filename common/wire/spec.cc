@@ -198,17 +198,71 @@ Expected<Target> from_proto(const v1::DnsTarget& in) {
   return Target{std::move(out)};
 }
 
+Expected<StartTls> starttls_from_proto(std::uint32_t value) {
+  if (value > static_cast<std::uint32_t>(StartTls::kPostgres)) {
+    return fail(Errc::kUnsupported, "spec.starttls: {} is unknown to this version", value);
+  }
+  return static_cast<StartTls>(value);
+}
+
+Expected<TcpTarget> tcp_from_proto(const v1::TcpTarget& in, bool upgrade) {
+  if (in.port() > 65535) return fail(Errc::kCorrupt, "spec.tcp.port: out of range");
+  TcpTarget out;
+  out.host = in.host();
+  out.port = static_cast<std::uint16_t>(in.port());
+  out.send = in.send();
+  out.expect = in.expect();
+  if (!upgrade) return out;
+  TRY_ASSIGN(out.starttls, starttls_from_proto(in.starttls()));
+  out.server_name = in.server_name();
+  out.verify = !in.insecure();
+  out.ca_pem = in.ca_pem();
+  return out;
+}
+
+Expected<TlsTarget> tls_from_proto(const v1::TlsTarget& in) {
+  if (in.port() > 65535) return fail(Errc::kCorrupt, "spec.tls.port: out of range");
+  if (static_cast<std::size_t>(in.alpn_size()) > TlsTarget::kAlpnMax) {
+    return fail(Errc::kCorrupt, "spec.tls.alpn: expected at most {}", TlsTarget::kAlpnMax);
+  }
+  TlsTarget out;
+  out.host = in.host();
+  out.port = static_cast<std::uint16_t>(in.port());
+  TRY_ASSIGN(out.starttls, starttls_from_proto(in.starttls()));
+  out.server_name = in.server_name();
+  out.alpn.assign(in.alpn().begin(), in.alpn().end());
+  out.tls13_only = in.tls13_only();
+  out.verify = !in.insecure();
+  out.ca_pem = in.ca_pem();
+  return out;
+}
+
 }  // namespace
 
 void to_proto(const ProbeSpec& spec, v1::ProbeSpec& out) {
   if (const auto* http = std::get_if<HttpTarget>(&spec.target)) {
     to_proto(*http, *out.mutable_http());
   } else if (const auto* tcp = std::get_if<TcpTarget>(&spec.target)) {
-    v1::TcpTarget& t = *out.mutable_tcp();
+    const bool upgrade = tcp->starttls != StartTls::kNone;
+    v1::TcpTarget& t = upgrade ? *out.mutable_tcp_starttls() : *out.mutable_tcp();
     t.set_host(tcp->host);
     t.set_port(tcp->port);
     t.set_send(tcp->send);
     t.set_expect(tcp->expect);
+    t.set_starttls(static_cast<std::uint32_t>(tcp->starttls));
+    t.set_server_name(tcp->server_name);
+    t.set_insecure(!tcp->verify);
+    t.set_ca_pem(tcp->ca_pem);
+  } else if (const auto* tls = std::get_if<TlsTarget>(&spec.target)) {
+    v1::TlsTarget& t = *out.mutable_tls();
+    t.set_host(tls->host);
+    t.set_port(tls->port);
+    t.set_starttls(static_cast<std::uint32_t>(tls->starttls));
+    t.set_server_name(tls->server_name);
+    for (const std::string& name : tls->alpn) t.add_alpn(name);
+    t.set_tls13_only(tls->tls13_only);
+    t.set_insecure(!tls->verify);
+    t.set_ca_pem(tls->ca_pem);
   } else {
     const auto& dns = std::get<DnsTarget>(spec.target);
     to_proto(dns, has_options(dns) ? *out.mutable_dns_options() : *out.mutable_dns());
@@ -231,9 +285,15 @@ Expected<ProbeSpec> from_proto(const v1::ProbeSpec& in) {
       break;
     }
     case v1::ProbeSpec::kTcp: {
-      if (in.tcp().port() > 65535) return fail(Errc::kCorrupt, "spec.tcp.port: out of range");
-      out.target = TcpTarget{in.tcp().host(), static_cast<std::uint16_t>(in.tcp().port()),
-                             in.tcp().send(), in.tcp().expect()};
+      TRY_ASSIGN(out.target, tcp_from_proto(in.tcp(), false));
+      break;
+    }
+    case v1::ProbeSpec::kTcpStarttls: {
+      TRY_ASSIGN(out.target, tcp_from_proto(in.tcp_starttls(), true));
+      break;
+    }
+    case v1::ProbeSpec::kTls: {
+      TRY_ASSIGN(out.target, tls_from_proto(in.tls()));
       break;
     }
     case v1::ProbeSpec::kDns: {

@@ -53,7 +53,7 @@ bool holds(const tocsin::Target& target, tocsin::Condition condition,
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   static const tocsin::Target targets[] = {tocsin::HttpTarget{}, tocsin::TcpTarget{},
-                                           tocsin::DnsTarget{}};
+                                           tocsin::TlsTarget{}, tocsin::DnsTarget{}};
   const std::string_view input = tocsin::as_view({data, size});
   const std::size_t end = std::min(input.find('\0'), input.size());
   const std::string_view text = input.substr(0, end);

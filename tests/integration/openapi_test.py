@@ -165,6 +165,12 @@ class Contract(unittest.TestCase):
                                "interval": "60s", "auth": {"bearer": {"file": "token"}}, "http": 1.1})
         self.make("monitors", {"key": "own-tcp", "type": "tcp", "host": "127.0.0.1", "port": 9, "send": "a",
                                "expect": "b", "interval": "60s", "depends_on": ["own"]})
+        self.make("monitors", {"key": "own-mail", "type": "tcp", "host": "127.0.0.1", "port": 25, "interval": "60s",
+                               "starttls": "smtp", "server_name": "a.example", "verify": False,
+                               "send": {"base64": "AP8="}, "expect": "250\\r\\n"})
+        self.make("monitors", {"key": "own-tls", "type": "tls", "host": "127.0.0.1", "port": 443, "interval": "60s",
+                               "server_name": "a.example", "alpn": ["h2"], "min_version": "1.3",
+                               "verify": True, "assert": "certificate expires in > 14d"})
         self.make("monitors", {"key": "own-dns", "type": "dns", "host": "example.com", "record": "A",
                                "resolver": "127.0.0.1:53", "transport": "tcp", "interval": "60s"})
         self.make("status-pages", {"slug": "own", "title": "Ours", "description": "x", "noindex": True,

@@ -78,6 +78,35 @@ TEST(CheckRequest, OptionsStandBeforeOrAfterTheUrlAndWithOrWithoutEquals) {
   EXPECT_EQ(request->resolver, *io::DnsServer::parse("192.0.2.1"));
 }
 
+TEST(CheckRequest, TlsAndStarttlsHaveTheirOptions) {
+  TlsTarget tls;
+  tls.host = "mx.example";
+  EXPECT_EQ(parse_check_request({"tls://mx.example"})->spec.target, Target{tls});
+  tls.port = 25;
+  tls.starttls = StartTls::kSmtp;
+  tls.server_name = "a.example";
+  tls.alpn = {"h2", "http/1.1"};
+  tls.tls13_only = true;
+  tls.verify = false;
+  EXPECT_EQ(parse_check_request({"tls://mx.example:25", "--starttls", "smtp", "--server-name",
+                                 "a.example", "--alpn", "h2", "--alpn=http/1.1", "--min-version",
+                                 "1.3", "--insecure"})
+                ->spec.target,
+            Target{tls});
+  const auto tcp =
+      parse_check_request({"tcp://mx:25", "--starttls=smtp", "--send", "NOOP\\r\\n", "--insecure"});
+  ASSERT_TRUE(tcp) << tcp.error().text;
+  EXPECT_EQ(std::get<TcpTarget>(tcp->spec.target).send, "NOOP\r\n");
+  EXPECT_EQ(error_of({"tcp://mx:25", "--server-name", "a"}),
+            "--server-name is for tls, and for tcp with --starttls");
+  EXPECT_EQ(error_of({"tcp://mx:25", "--alpn", "h2"}), "--alpn is for tls");
+  EXPECT_EQ(error_of({"dns:///a", "--insecure"}), "--insecure is for http, https and tls");
+  EXPECT_EQ(error_of({"http://a/", "--starttls", "smtp"}), "--starttls is for tcp and tls");
+  EXPECT_EQ(error_of({"tls://a/path"}), "expected tls://HOST[:PORT], not 'tls://a/path'");
+  EXPECT_EQ(error_of({"tls://a", "--starttls", "ftp"}),
+            "--starttls: expected smtp, imap, pop3 or postgres, not 'ftp'");
+}
+
 TEST(CheckRequest, ABodyMakesItAPost) {
   EXPECT_EQ(
       std::get<HttpTarget>(parse_check_request({"http://a/", "--body", "x"})->spec.target).method,
@@ -87,7 +116,7 @@ TEST(CheckRequest, ABodyMakesItAPost) {
 TEST(CheckRequest, SaysWhatIsWrong) {
   EXPECT_EQ(error_of({}), "expected a URL; see check --help");
   EXPECT_EQ(error_of({"example.com"}),
-            "'example.com': expected http://, https://, tcp:// or dns:// at the start");
+            "'example.com': expected http://, https://, tcp://, tls:// or dns:// at the start");
   EXPECT_EQ(error_of({"http://a/", "http://b/"}),
             "unexpected argument 'http://b/': one URL at a time");
   EXPECT_EQ(error_of({"http://a/", "--timeot", "2s"}),

@@ -9,7 +9,12 @@ using test::Peer;
 class TcpProbing : public Probing {
  protected:
   static TcpTarget at(std::uint16_t port, std::string send = "", std::string expect = "") {
-    return {"127.0.0.1", port, std::move(send), std::move(expect)};
+    TcpTarget out;
+    out.host = "127.0.0.1";
+    out.port = port;
+    out.send = std::move(send);
+    out.expect = std::move(expect);
+    return out;
   }
 };
 
@@ -61,6 +66,15 @@ TEST_F(TcpProbing, NamesWhatCameInsteadOfTheExpectedBytes) {
   const Observation seen = run(at(talks.port(), "", "y"));
   EXPECT_EQ(reason_of(seen), Reason::kTcpUnexpected);
   EXPECT_EQ(seen.banner.size(), 1024U);
+}
+
+TEST_F(TcpProbing, ATimeoutIsTheTimeThatWasAskedFor) {
+  const test::FullPort full;
+  const Observation seen = run(at(full.port()), 200ms);
+  EXPECT_EQ(reason_of(seen), Reason::kConnectTimeout);
+  // Not less, and not more by a unit.
+  EXPECT_GE(seen.phases.connect_us, 200'000U);
+  EXPECT_LT(seen.phases.connect_us, 20'000'000U);
 }
 
 TEST_F(TcpProbing, TakesNamesAndBracketedAddresses) {

@@ -180,6 +180,54 @@ TEST(CatalogNode, ReadsTcpTargetsInBothForms) {
   }
 }
 
+TEST(CatalogNode, SendAndExpectTakeEscapesOrBase64) {
+  const auto tcp = [](std::string_view rest) {
+    return std::get<TcpTarget>(
+        monitor(fmt::format(R"({{"key": "a", "type": "tcp", "url": "tcp://a:1", {}}})", rest))
+            .probe.target);
+  };
+  EXPECT_EQ(tcp(R"("send": "EHLO x\\r\\n\\xff", "expect": "250\r")").send, "EHLO x\r\n\xff");
+  EXPECT_EQ(tcp(R"("send": {"base64": "AP8="})").send, std::string("\0\xff", 2));
+  for (const char* bad : {R"("send": "\\q")", R"("send": {"base64": "AP8"})",
+                          R"("send": {"hex": "00"})", R"("expect": ["a"])"}) {
+    EXPECT_EQ(
+        monitor_errors(fmt::format(R"({{"key": "a", "type": "tcp", "url": "tcp://a:1", {}}})", bad))
+            .size(),
+        1U)
+        << bad;
+  }
+}
+
+TEST(CatalogNode, ReadsTlsTargets) {
+  TlsTarget want;
+  want.host = "mx.example.com";
+  want.port = 25;
+  want.starttls = StartTls::kSmtp;
+  want.server_name = "mail.example.com";
+  want.alpn = {"smtp"};
+  want.tls13_only = true;
+  want.verify = false;
+  EXPECT_EQ(monitor(R"({"key": "a", "type": "tls", "url": "tls://mx.example.com:25",
+                        "starttls": "smtp", "server_name": "mail.example.com", "alpn": "smtp",
+                        "min_version": 1.3, "verify": false})")
+                .probe.target,
+            Target{want});
+  EXPECT_EQ(
+      std::get<TlsTarget>(monitor(R"({"key": "a", "type": "tls", "host": "a"})").probe.target).port,
+      443);
+  for (const char* bad :
+       {R"("starttls": "ftp")", R"("min_version": "1.1")", R"("server_name": "192.0.2.1")",
+        R"("server_name": "a b")", R"("alpn": ["a b"])", R"("port": 0)", R"("send": "x")"}) {
+    EXPECT_EQ(monitor_errors(fmt::format(R"({{"key": "a", "type": "tls", "host": "a", {}}})", bad))
+                  .size(),
+              1U)
+        << bad;
+  }
+  EXPECT_EQ(
+      monitor_errors(R"({"key": "a", "type": "tcp", "url": "tcp://a:1", "verify": false})").size(),
+      1U);
+}
+
 TEST(CatalogNode, ADnsMonitorAsksForItsHostOrElseItsName) {
   EXPECT_EQ(monitor(R"({"key": "a", "name": "example.com", "type": "dns"})").probe.target,
             (Target{DnsTarget{.name = "example.com"}}));
@@ -259,6 +307,16 @@ TEST(CatalogNode, AnExportReadAgainIsTheSameCatalogue) {
   tcp.quorum = {QuorumKind::kAll, 0};
   tcp.regions.clear();
   catalog.monitors["tcp"].spec = tcp;
+  MonitorSpec stream = sample::monitor("mail", 4);
+  stream.depends_on.clear();
+  TcpTarget smtp{"mx", 25, std::string{"a\\\0\xff", 4}, "ü"};
+  smtp.starttls = StartTls::kSmtp;
+  smtp.verify = false;
+  stream.probe.target = smtp;
+  catalog.monitors["mail"].spec = stream;
+  stream.key = "imap";
+  stream.probe.target = TlsTarget{"::1", 143, StartTls::kImap, "a.example", {"imap"}, true};
+  catalog.monitors["imap"].spec = stream;
   MonitorSpec dns = sample::monitor("dns", 3);
   dns.name = "7";
   dns.depends_on = {"shop", "tcp"};
@@ -324,11 +382,11 @@ TEST(CatalogNode, EveryErrorIsReportedWithItsLine) {
           "Key'",
           "monitors[0].url: line 2, column 43: expected an absolute http:// or https:// URL of at "
           "most 2048 bytes",
-          "monitors[b].type: line 8, column 22: expected one of http, tcp, dns, not 'htp'; did you "
+          "monitors[b].type: line 8, column 22: expected one of http, tcp, dns, tls, not 'htp'; did you "
           "mean 'http'?",
           "monitors[c].type: line 9, column 22: icmp monitors are not in this version: expected "
           "http, tcp or dns",
-          "monitors[d].type: line 10, column 1: expected a type: http, tcp or dns",
+          "monitors[d].type: line 10, column 1: expected a type: http, tcp, tls or dns",
       }));
 }
 

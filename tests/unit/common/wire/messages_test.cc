@@ -131,6 +131,12 @@ TEST(Messages, AnAssignmentCarriesEveryKindOfTarget) {
                             .dnssec = true,
                             .rcode = "NXDOMAIN"};
   a.put.push_back(s);
+  TcpTarget mail{"mx", 25, "a", "b", StartTls::kSmtp, "mail.example", false, "pem"};
+  s.spec.target = mail;
+  a.put.push_back(s);
+  s.spec.target =
+      TlsTarget{"::1", 993, StartTls::kImap, "a.example", {"imap", "x"}, true, false, "pem"};
+  a.put.push_back(s);
   a.drop = {SeriesId{4}};
   expect_same(a);
 }
