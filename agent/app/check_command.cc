@@ -2,6 +2,8 @@
 
 #include "agent/app/check_report.h"
 #include "agent/app/check_request.h"
+#include "agent/core/judge.h"
+#include "agent/core/retry.h"
 #include "agent/probe/probe_pool.h"
 #include "common/assert/evaluator.h"
 #include "common/base/check.h"
@@ -12,7 +14,9 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <iterator>
 #include <optional>
+#include <vector>
 
 namespace tocsin::agent {
 
@@ -58,9 +62,15 @@ bool speaks_tls(const Target& target) {
   return tls != nullptr && tls->ca_pem.empty();
 }
 
-Expected<Observation> observe(io::EventLoop& loop, const CheckRequest& request) {
+struct Run {
+  std::vector<Attempt> attempts;  ///< At least one.
+  Observation last;               ///< Of the last attempt.
+};
+
+/// One attempt after the other until one passes or there are no more.
+Expected<Run> run_attempts(io::EventLoop& loop, Clock& clock, const CheckRequest& request,
+                           const assertion::Evaluator& evaluator) {
   TRY_ASSIGN(auto egress, EgressPolicy::parse("private", {"0.0.0.0/0", "::/0"}, {}));
-  const auto* http = std::get_if<HttpTarget>(&request.spec.target);
   ProbePoolOptions options;
   options.egress = std::move(egress);
   options.region = "check";
@@ -69,17 +79,34 @@ Expected<Observation> observe(io::EventLoop& loop, const CheckRequest& request) 
   options.secrets_dir = request.secrets_dir;
   options.load_roots = speaks_tls(request.spec.target);
   TRY_ASSIGN(const auto pool, ProbePool::open(loop, std::move(options)));
+  const auto spec = std::make_shared<const ProbeSpec>(request.spec);
   const auto attempt = [&] {
-    std::optional<Observation> result;
+    std::optional<Observation> seen;
     const auto handle =
-        pool->start(std::make_shared<const ProbeSpec>(request.spec), request.spec.timeout,
-                    [&result](Observation seen) { result = std::move(seen); });
-    while (!result) loop.run_once();
-    return *std::move(result);
+        pool->start(spec, spec->timeout, [&seen](Observation o) { seen = std::move(o); });
+    while (!seen) loop.run_once();
+    return *std::move(seen);
   };
   // What is resumed or reused must have been left by somebody.
+  const auto* http = std::get_if<HttpTarget>(&spec->target);
   if (http != nullptr && http->connection != ConnectionMode::kCold) attempt();
-  return attempt();
+  const MonoTime began = clock.now().mono;
+  Run out;
+  for (;;) {
+    const Duration offset = clock.now().mono - began;
+    Observation seen = attempt();
+    Finding finding = evaluator.judge(seen, clock.now().wall);
+    const bool passed = exit_status(finding.outcome) < kCheckDown;
+    out.attempts.push_back(make_attempt(*spec, seen, std::move(finding), offset, !passed));
+    out.last = std::move(seen);
+    // No slot ends here, so only the number of attempts and the kind of failure count.
+    const auto next = plan_retry(*spec, out.attempts, MonoTime{INT64_MAX}, clock.now().mono);
+    const auto* again = std::get_if<RetryAt>(&next);
+    if (again == nullptr) return out;
+    bool due = false;
+    const auto timer = loop.at(again->at, [&due] { due = true; });
+    while (!due) loop.run_once();
+  }
 }
 
 int could_not(const Error& error) {
@@ -101,13 +128,15 @@ int run_check_command(const std::vector<std::string>& words) {
   if (!evaluator) return could_not(evaluator.error());
   SystemClock clock;
   io::EventLoop loop{clock};
-  const auto seen = observe(loop, *request);
-  if (!seen) return could_not(seen.error());
+  const auto run = run_attempts(loop, clock, *request, *evaluator);
+  if (!run) return could_not(run.error());
   const WallTime now = clock.now().wall;
-  const Finding finding = evaluator->judge(*seen, now);
+  const Finding& finding = run->attempts.back().finding;
+  const std::vector<Attempt> earlier{run->attempts.begin(), std::prev(run->attempts.end())};
   fmt::print("{}", request->json
-                       ? render_json(request->spec, *seen, finding, now)
-                       : render_report(request->spec, *seen, finding, now, terminal_is_utf8()));
+                       ? render_json(request->spec, run->last, finding, now, run->attempts)
+                       : render_report(request->spec, run->last, finding, now, terminal_is_utf8(),
+                                       earlier));
   return exit_status(finding.outcome);
 }
 

@@ -1,6 +1,9 @@
 #include "agent/app/check_report.h"
 
+#include "agent/core/judge.h"
+#include "common/base/redact.h"
 #include "common/base/strings.h"
+#include "common/codec/evidence_node.h"
 #include "common/codec/json.h"
 
 #include <algorithm>
@@ -13,6 +16,8 @@ namespace {
 constexpr std::size_t kBarColumns = 54;
 constexpr std::size_t kLabelColumns = 13;
 constexpr std::size_t kAnswersShown = 10;
+constexpr std::size_t kNamesShown = 3;
+constexpr std::size_t kExcerptLinesShown = 6;
 
 struct Row {
   const char* name;
@@ -140,14 +145,51 @@ std::string expiry_text(WallTime not_after, WallTime now) {
   return fmt::format("expires in {} ({})", format_duration_short(left), day);
 }
 
+std::string names_text(const CertificateFacts& leaf) {
+  const std::vector<std::string> shown{
+      leaf.names.begin(),
+      leaf.names.begin() + static_cast<std::ptrdiff_t>(std::min(leaf.names.size(), kNamesShown))};
+  if (leaf.name_count <= shown.size()) return join(shown, ", ");
+  return fmt::format("{} and {} more", join(shown, ", "), leaf.name_count - shown.size());
+}
+
 std::string tls_facts(const TlsFacts& tls, WallTime now) {
-  std::string out = fact("tls", fmt::format("{}, {}{}", tls.version, tls.cipher,
-                                            tls.alpn.empty() ? "" : ", " + tls.alpn));
+  std::string line = tls.version;
+  for (const std::string* part : {&tls.cipher, &tls.group, &tls.alpn}) {
+    if (!part->empty()) line += ", " + *part;
+  }
+  std::string out = tls.cipher.empty() ? std::string{} : fact("tls", line);
+  if (!tls.alert_received.empty()) {
+    out += fact("alert", fmt::format("the server sent {}", tls.alert_received));
+  }
+  if (!tls.alert_sent.empty()) out += fact("alert", fmt::format("we sent {}", tls.alert_sent));
   if (tls.subject.empty() && tls.not_after.us == 0) return out;
   out += fact("certificate", fmt::format("{}, {}", tls.subject.empty() ? "no subject" : tls.subject,
                                          tls.verified ? "verified" : "NOT verified"));
+  for (std::size_t i = 0; i < tls.problems.size(); ++i) {
+    out += fact(i == 0 ? "problem" : "", tls.problems[i].text);
+  }
+  if (!tls.chain.empty()) {
+    const CertificateFacts& leaf = tls.chain.front();
+    if (!leaf.names.empty()) out += fact("names", names_text(leaf));
+    out += fact("key", fmt::format("{}, {}", leaf.key, leaf.signature));
+    out += fact("serial", leaf.serial);
+  }
   out += fact("issuer", tls.issuer);
-  return out + fact("validity", expiry_text(tls.not_after, now));
+  out += fact("validity", expiry_text(tls.not_after, now));
+  for (std::size_t i = 1; i < tls.chain.size(); ++i) {
+    // What matters is when it ends, so a long name makes room for that.
+    const std::string end = ", " + expiry_text(tls.chain[i].not_after, now);
+    const std::size_t room = kReportColumns - kLabelColumns - 2;
+    out += fact(i == 1 ? "chain" : "",
+                cut(tls.chain[i].subject, room - std::min(room - 1, end.size())) + end);
+  }
+  const bool told = std::any_of(tls.chain.begin(), tls.chain.end(),
+                                [&](const auto& c) { return c.not_after == tls.chain_not_after; });
+  if (!told && tls.chain_not_after < tls.not_after) {
+    out += fact("chain", "first of it " + expiry_text(tls.chain_not_after, now));
+  }
+  return out;
 }
 
 std::string dns_facts(const DnsFacts& dns) {
@@ -177,7 +219,8 @@ std::string dns_facts(const DnsFacts& dns) {
   return out;
 }
 
-std::string headline(const ProbeSpec& spec, const Finding& finding) {
+std::string headline(const ProbeSpec& spec, const Finding& finding,
+                     const std::vector<Attempt>& earlier) {
   std::string word =
       finding.outcome == Outcome::kNoData ? "NOT CHECKED" : to_string(finding.outcome);
   std::transform(word.begin(), word.end(), word.begin(), [](char c) {
@@ -185,9 +228,40 @@ std::string headline(const ProbeSpec& spec, const Finding& finding) {
   });
   std::string out =
       fmt::format("{}  {}\n", word, cut(describe(spec.target), kReportColumns - word.size() - 2));
+  const bool passed = finding.outcome == Outcome::kUp || finding.outcome == Outcome::kDegraded;
+  if (passed && !earlier.empty()) {
+    out += fmt::format("  recovered on attempt {}\n", earlier.size() + 1);
+  }
   if (finding.reason == Reason::kNone) return out;
   out += wrapped(fmt::format("{}: {}", to_string(finding.reason), explain(finding.reason)), 2);
   if (!finding.detail.empty()) out += wrapped(finding.detail, 2);
+  return out;
+}
+
+/// The attempts before the last one, a line or two each.
+std::string earlier_attempts(const std::vector<Attempt>& earlier) {
+  std::string out;
+  for (std::size_t i = 0; i < earlier.size(); ++i) {
+    const Attempt& a = earlier[i];
+    out += fmt::format("  {:<{}}{} after {}{}\n", fmt::format("attempt {}", i + 1), kLabelColumns,
+                       to_string(a.finding.reason), milliseconds(a.phases.total_us),
+                       a.remote.empty() ? "" : ", " + cut(a.remote, 30));
+    if (!a.finding.detail.empty()) out += wrapped(a.finding.detail, kLabelColumns + 2);
+  }
+  return out;
+}
+
+/// The beginning of what the server said, for somebody who has to find out why it failed.
+std::string answer_lines(const ProbeSpec& spec, const Observation& seen) {
+  if (!seen.http || seen.http->body.empty()) return {};
+  const std::string body = redacted(seen.http->body, secrets_of(spec), 1024);
+  std::string out;
+  std::size_t shown = 0;
+  for (const std::string_view line : split(body, '\n')) {
+    if (trim(line).empty()) continue;
+    if (shown == kExcerptLinesShown) return out + fact("", "...");
+    out += fact(shown++ == 0 ? "body" : "", trim(line));
+  }
   return out;
 }
 
@@ -208,10 +282,13 @@ Node json_of(const Phases& phases) {
   return Node::map(std::move(out));
 }
 
-Node json_of(const HttpFacts& http) {
+Node json_of(const HttpFacts& http, const std::vector<std::string>& secrets) {
   std::vector<Node> headers;
   for (const Header& header : http.headers) {
-    headers.push_back(Node::map({{"name", text(header.name)}, {"value", text(header.value)}}));
+    const std::string value = is_secret_header(header.name)
+                                  ? "***"
+                                  : redacted(header.value, secrets, header.value.size());
+    headers.push_back(Node::map({{"name", text(header.name)}, {"value", text(value)}}));
   }
   std::vector<Node> hops;
   for (const HttpHop& hop : http.hops) {
@@ -231,16 +308,20 @@ Node json_of(const HttpFacts& http) {
                     {"redirects", whole(http.redirects)}});
 }
 
-Node json_of(const TlsFacts& tls) {
-  const auto time = [](WallTime t) { return t.us == 0 ? Node{} : text(format_rfc3339(t)); };
-  return Node::map({{"version", text(tls.version)},
-                    {"cipher", text(tls.cipher)},
-                    {"alpn", text(tls.alpn)},
-                    {"subject", text(tls.subject)},
-                    {"issuer", text(tls.issuer)},
-                    {"not_before", time(tls.not_before)},
-                    {"not_after", time(tls.not_after)},
-                    {"verified", Node::boolean(tls.verified)}});
+Node json_of(const Attempt& a) {
+  std::vector<Node> tried;
+  for (const std::string& one : a.tried) tried.push_back(text(one));
+  std::vector<Node::Entry> out{{"start_offset_us", whole(a.start_offset_us)},
+                               {"outcome", text(to_string(a.finding.outcome))},
+                               {"reason", text(std::string{to_string(a.finding.reason)})},
+                               {"detail", text(a.finding.detail)},
+                               {"phases", json_of(a.phases)},
+                               {"address", text(a.remote)},
+                               {"tried", Node::list(std::move(tried))}};
+  if (a.http_status != 0) out.emplace_back("http_status", whole(a.http_status));
+  if (a.tls) out.emplace_back("tls", codec::tls_node(*a.tls));
+  if (!a.excerpt.empty()) out.emplace_back("excerpt", text(printable(a.excerpt, kExcerptMax)));
+  return Node::map(std::move(out));
 }
 
 Node json_of(const DnsFacts& dns) {
@@ -264,22 +345,23 @@ Node json_of(const DnsFacts& dns) {
 }  // namespace
 
 std::string render_report(const ProbeSpec& spec, const Observation& seen, const Finding& finding,
-                          WallTime now, bool utf8) {
-  std::string out = headline(spec, finding) + '\n';
+                          WallTime now, bool utf8, const std::vector<Attempt>& earlier) {
+  std::string out = headline(spec, finding, earlier) + '\n';
   out += waterfall(seen.phases, utf8) + '\n';
-  std::string facts;
+  std::string facts = earlier_attempts(earlier);
   if (!seen.remote.empty()) facts += fact("address", seen.remote);
   for (const std::string& tried : seen.tried) facts += fact("tried first", tried);
   if (seen.http) facts += http_facts(*seen.http);
   if (seen.tls) facts += tls_facts(*seen.tls, now);
   if (seen.dns) facts += dns_facts(*seen.dns);
   if (!seen.banner.empty()) facts += fact("received", "\"" + printable(seen.banner, 240) + "\"");
+  if (finding.outcome == Outcome::kDown) facts += answer_lines(spec, seen);
   if (facts.empty()) out.pop_back();
   return out + facts;
 }
 
 std::string render_json(const ProbeSpec& spec, const Observation& seen, const Finding& finding,
-                        WallTime now) {
+                        WallTime now, const std::vector<Attempt>& attempts) {
   std::vector<Node> tried;
   for (const std::string& one : seen.tried) tried.push_back(text(one));
   std::vector<Node::Entry> out{{"target", text(describe(spec.target))},
@@ -293,10 +375,19 @@ std::string render_json(const ProbeSpec& spec, const Observation& seen, const Fi
                                {"address", text(seen.remote)},
                                {"tried", Node::list(std::move(tried))},
                                {"dns_cached", Node::boolean(seen.dns_cached)}};
-  if (seen.http) out.emplace_back("http", json_of(*seen.http));
-  if (seen.tls) out.emplace_back("tls", json_of(*seen.tls));
+  if (seen.http) out.emplace_back("http", json_of(*seen.http, secrets_of(spec)));
+  if (seen.tls) out.emplace_back("tls", codec::tls_node(*seen.tls));
   if (seen.dns) out.emplace_back("dns", json_of(*seen.dns));
   if (!seen.banner.empty()) out.emplace_back("banner", text(printable(seen.banner, 1024)));
+  if (!attempts.empty()) {
+    std::vector<Node> all;
+    for (const Attempt& attempt : attempts) all.push_back(json_of(attempt));
+    out.emplace_back("attempts", Node::list(std::move(all)));
+    const bool passed = finding.outcome == Outcome::kUp || finding.outcome == Outcome::kDegraded;
+    if (passed && attempts.size() > 1) {
+      out.emplace_back("recovered_on_attempt", whole(attempts.size()));
+    }
+  }
   return codec::print_json(Node::map(std::move(out)), 2) + '\n';
 }
 

@@ -9,6 +9,7 @@
 #include "common/codec/url.h"
 
 #include <algorithm>
+#include <charconv>
 
 namespace tocsin::agent {
 
@@ -33,6 +34,16 @@ struct Given {
   std::vector<std::string_view> tls_only;     ///< Options that only tls has.
   std::vector<std::string_view> stream_only;  ///< https, tls, and tcp with --starttls.
 };
+
+Expected<int> parse_count(std::string_view option, const std::string& text, int most) {
+  int out = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
+  if (error != std::errc{} || end != text.data() + text.size() || out < 0 || out > most) {
+    return fail(Errc::kInvalid, "{}: expected 0 to {}, not '{}'", option, most,
+                printable(text, 40));
+  }
+  return out;
+}
 
 /// HOST:PORT behind "SCHEME://"; the same rules for hosts and ports as in URLs. `port` is what it
 /// is without one; 0: there must be one.
@@ -204,7 +215,8 @@ class WordReader {
   Expected<void> read_valued(const std::string& name) {
     std::vector<std::string_view> options{
         "--timeout",     "--assert", "--degraded", "--send",     "--expect", "--resolver",
-        "--secrets-dir", "--json",   "--help",     "--starttls", "--alpn",   "--min-version"};
+        "--secrets-dir", "--json",   "--help",     "--starttls", "--alpn",   "--min-version",
+        "--retries",     "--retry-delay"};
     options.insert(options.end(), http_options().begin(), http_options().end());
     options.insert(options.end(), http_flags().begin(), http_flags().end());
     const auto* known = find_option(options, name);
@@ -224,6 +236,18 @@ class WordReader {
       TRY_ASSIGN(out_.spec.timeout, parse_duration(value));
       if (out_.spec.timeout < kTimeoutMin || out_.spec.timeout > kTimeoutMax) {
         return fail(Errc::kInvalid, "--timeout: expected {} to {}", format_duration(kTimeoutMin),
+                    format_duration(kTimeoutMax));
+      }
+      return {};
+    }
+    if (name == "--retries") {
+      TRY_ASSIGN(out_.spec.retry.retries, parse_count(name, value, 10));
+      return {};
+    }
+    if (name == "--retry-delay") {
+      TRY_ASSIGN(out_.spec.retry.delay, parse_duration(value));
+      if (out_.spec.retry.delay < Duration{0} || out_.spec.retry.delay > kTimeoutMax) {
+        return fail(Errc::kInvalid, "--retry-delay: expected 0s to {}",
                     format_duration(kTimeoutMax));
       }
       return {};
@@ -332,6 +356,8 @@ const char* check_usage() {
          "  --assert CONDITION      must hold; may be given again (status == 200)\n"
          "  --degraded CONDITION    passes, but slow (latency > 800ms); may be given again\n"
          "  --timeout DURATION      of the whole attempt; 10s\n"
+         "  --retries N, --retry-delay DURATION\n"
+         "                          try again after a failure; 0 and 1s\n"
          "  --method M, --header 'NAME: VALUE', --body TEXT, --body-base64 TEXT, --body-max "
          "BYTES,\n"
          "  --redirects N, --allow-downgrade, --http auto|1.1|2, --proxy http://HOST:PORT,\n"

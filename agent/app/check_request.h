@@ -2,7 +2,8 @@
 // Question answered here: what did `tocsin-agent check ...` ask to be checked?
 //
 //   check URL [--timeout 10s] [--assert CONDITION]... [--degraded CONDITION]... [--json]
-//         [--send TEXT] [--expect TEXT] [--resolver ADDRESS[:PORT]] [--secrets-dir DIR] [-4 | -6]
+//         [--retries N] [--retry-delay 1s] [--send TEXT] [--expect TEXT]
+//         [--resolver ADDRESS[:PORT]] [--secrets-dir DIR] [-4 | -6]
 //         [--starttls PROTOCOL] [--alpn PROTOCOL]... [--min-version 1.3]
 //         and what check_http.h reads; of that --server-name, --ca and --insecure are for TLS too
 //
@@ -21,7 +22,7 @@
 namespace tocsin::agent {
 
 struct CheckRequest {
-  ProbeSpec spec;  ///< One attempt: retries are 0.
+  ProbeSpec spec;  ///< Retries are 0 unless asked for.
   bool json = false;
   bool help = false;                      ///< Nothing else is set.
   std::optional<io::DnsServer> resolver;  ///< For host names; the system's otherwise.

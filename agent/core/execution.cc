@@ -22,9 +22,9 @@ void Execution::record(const Observation& observation, Now now) {
   const bool failed = finding.outcome == Outcome::kDown || finding.outcome == Outcome::kNoData;
   const bool first_failure =
       failed && std::none_of(attempts.begin(), attempts.end(),
-                             [](const Attempt& a) { return !a.excerpt.empty(); });
-  attempts.push_back(
-      make_attempt(observation, std::move(finding), attempt_began - began, first_failure));
+                             [](const Attempt& a) { return !a.excerpt.empty() || a.tls; });
+  attempts.push_back(make_attempt(*series->spec, observation, std::move(finding),
+                                  attempt_began - began, first_failure));
 }
 
 CheckResult Execution::result(const ClockTrust& clock, MonoTime now) const {

@@ -7,9 +7,12 @@
 
 #include "common/base/time.h"
 #include "common/model/check_result.h"
+#include "common/model/monitor_spec.h"
 #include "common/model/observation.h"
 
 #include <cstdint>
+#include <string>
+#include <vector>
 
 namespace tocsin::agent {
 
@@ -18,8 +21,13 @@ inline constexpr std::size_t kExcerptMax = 4096;
 /// Header fields whose values never leave the agent.
 bool is_secret_header(std::string_view name);
 
-/// `with_excerpt`: the first failed attempt of a check keeps one, the others do not.
-Attempt make_attempt(const Observation& observation, Finding finding, Duration start_offset,
-                     bool with_excerpt);
+/// What the spec itself says that nobody else may read: the values of secret header fields, and the
+/// credentials in them as the server may repeat them.
+std::vector<std::string> secrets_of(const ProbeSpec& spec);
+
+/// `with_evidence`: the first failed attempt of a check keeps an excerpt and what TLS showed, the
+/// others do not. No secret of `spec` is left in what comes out.
+Attempt make_attempt(const ProbeSpec& spec, const Observation& observation, Finding finding,
+                     Duration start_offset, bool with_evidence);
 
 }  // namespace tocsin::agent

@@ -3,6 +3,7 @@
 #include "collector/api/answers.h"
 #include "collector/ports/catalog_node.h"
 #include "common/base/strings.h"
+#include "common/codec/evidence_node.h"
 
 #include <fmt/format.h>
 
@@ -37,6 +38,11 @@ Node votes_node(const std::vector<Vote>& votes) {
   return out;
 }
 
+/// Which attempt passed after others had failed.
+void set_recovered(Node& out, const CheckResult& result) {
+  if (result.recovered()) out.set("recovered_on_attempt", number(result.attempts.size()));
+}
+
 Node attempts_node(const CheckResult& result) {
   Node out = Node::list();
   for (const Attempt& attempt : result.attempts) {
@@ -55,6 +61,14 @@ Node attempts_node(const CheckResult& result) {
                                   {"total", number(p.total_us)}}));
     if (!attempt.remote.empty()) n.set("remote", text(attempt.remote));
     if (attempt.http_status != 0) n.set("http_status", number(attempt.http_status));
+    if (attempt.cert_not_after_ms != 0) {
+      n.set("certificate_expires_at", time_node(WallTime::from_ms(attempt.cert_not_after_ms)));
+    }
+    if (!attempt.tried.empty()) {
+      Node& tried = n.set("tried", Node::list());
+      for (const std::string& one : attempt.tried) tried.items.push_back(text(one));
+    }
+    if (attempt.tls) n.set("tls", codec::tls_node(*attempt.tls));
     if (!attempt.excerpt.empty()) n.set("excerpt", text(attempt.excerpt));
     out.items.push_back(std::move(n));
   }
@@ -226,6 +240,7 @@ Node incident_node(const IncidentRow& row, bool with_evidence) {
     }
     n.set("slot", time_node(result.slot));
     n.set("attempts", attempts_node(result));
+    set_recovered(n, result);
     evidence.items.push_back(std::move(n));
   }
   return out;
@@ -262,6 +277,7 @@ Node result_node(const ResultRow& row, const EngineView& view) {
     out.set("request", Node::string(format_uuid(r.request)));
   }
   out.set("attempts", attempts_node(r));
+  set_recovered(out, r);
   return out;
 }
 

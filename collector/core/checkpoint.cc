@@ -33,6 +33,84 @@ RegionTable* find_region(State& state, const std::string& key) {
   return it == state.region_by_key.end() ? nullptr : &state.regions[it->second];
 }
 
+void put_texts(ByteWriter& out, const std::vector<std::string>& texts) {
+  out.u8(static_cast<std::uint8_t>(texts.size()));
+  for (const std::string& text : texts) put_text(out, text);
+}
+
+/// More than `most` is damage: the reader is left failed.
+std::vector<std::string> get_texts(ByteReader& in, std::size_t most) {
+  std::vector<std::string> out;
+  const std::uint8_t count = in.u8();
+  if (count > most) in.take(in.rest().size() + 1);
+  for (std::uint8_t i = 0; i < count && in.ok(); ++i) out.push_back(get_text(in));
+  return out;
+}
+
+void put_tls(ByteWriter& out, const TlsFacts& tls) {
+  for (const std::string* text :
+       {&tls.version, &tls.cipher, &tls.alpn, &tls.group, &tls.server_name, &tls.subject,
+        &tls.issuer, &tls.alert_received, &tls.alert_sent}) {
+    put_text(out, *text);
+  }
+  put_time(out, tls.not_before);
+  put_time(out, tls.not_after);
+  put_time(out, tls.chain_not_after);
+  out.u8(tls.verified ? 1 : 0);
+  out.u32(tls.chain_size);
+  out.u8(static_cast<std::uint8_t>(tls.chain.size()));
+  for (const CertificateFacts& c : tls.chain) {
+    for (const std::string* text :
+         {&c.subject, &c.issuer, &c.serial, &c.key, &c.signature, &c.sha256}) {
+      put_text(out, *text);
+    }
+    put_texts(out, c.names);
+    out.u32(c.name_count);
+    put_time(out, c.not_before);
+    put_time(out, c.not_after);
+  }
+  out.u8(static_cast<std::uint8_t>(tls.problems.size()));
+  for (const TlsProblem& p : tls.problems) {
+    out.u16(static_cast<std::uint16_t>(p.reason));
+    out.u32(p.depth);
+    put_text(out, p.text);
+  }
+}
+
+TlsFacts get_tls(ByteReader& in) {
+  TlsFacts tls;
+  for (std::string* text : {&tls.version, &tls.cipher, &tls.alpn, &tls.group, &tls.server_name,
+                            &tls.subject, &tls.issuer, &tls.alert_received, &tls.alert_sent}) {
+    *text = get_text(in);
+  }
+  tls.not_before = get_time(in);
+  tls.not_after = get_time(in);
+  tls.chain_not_after = get_time(in);
+  tls.verified = in.u8() != 0;
+  tls.chain_size = in.u32();
+  const std::uint8_t certificates = in.u8();
+  for (std::uint8_t i = 0; i < certificates && in.ok(); ++i) {
+    CertificateFacts c;
+    for (std::string* text : {&c.subject, &c.issuer, &c.serial, &c.key, &c.signature, &c.sha256}) {
+      *text = get_text(in);
+    }
+    c.names = get_texts(in, CertificateFacts::kNamesMax);
+    c.name_count = in.u32();
+    c.not_before = get_time(in);
+    c.not_after = get_time(in);
+    tls.chain.push_back(std::move(c));
+  }
+  const std::uint8_t problems = in.u8();
+  for (std::uint8_t i = 0; i < problems && in.ok(); ++i) {
+    TlsProblem p;
+    p.reason = static_cast<Reason>(in.u16());
+    p.depth = in.u32();
+    p.text = get_text(in);
+    tls.problems.push_back(std::move(p));
+  }
+  return tls;
+}
+
 }  // namespace
 
 void encode_result(ByteWriter& out, const CheckResult& r) {
@@ -67,6 +145,9 @@ void encode_result(ByteWriter& out, const CheckResult& r) {
     out.u32(a.http_status);
     put_ms(out, a.cert_not_after_ms);
     put_text(out, a.excerpt);
+    put_texts(out, a.tried);
+    out.u8(a.tls ? 1 : 0);
+    if (a.tls) put_tls(out, *a.tls);
   }
 }
 
@@ -103,6 +184,8 @@ CheckResult decode_result(ByteReader& in) {
     a.http_status = in.u32();
     a.cert_not_after_ms = get_ms(in);
     a.excerpt = get_text(in);
+    a.tried = get_texts(in, Attempt::kTriedMax);
+    if (in.u8() != 0) a.tls = get_tls(in);
     r.attempts.push_back(std::move(a));
   }
   return r;

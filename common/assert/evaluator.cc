@@ -60,7 +60,12 @@ Reason reason_of(Subject subject) {
     case Subject::kPhase:
       return Reason::kAssertPhase;
     case Subject::kCertificateExpiry:
+    case Subject::kCertificateChainExpiry:
       return Reason::kAssertCertificate;
+    case Subject::kTlsVersion:
+    case Subject::kTlsCipher:
+    case Subject::kTlsAlpn:
+      return Reason::kAssertTls;
     case Subject::kDnsRcode:
     case Subject::kDnsRecord:
     case Subject::kDnsCount:
@@ -230,14 +235,40 @@ Answer json_length_answer(const JsonValue& value, const Condition& c) {
   return unseen(describe(value));
 }
 
+bool is_about_certificate(Subject subject) {
+  return subject == Subject::kCertificateExpiry || subject == Subject::kCertificateChainExpiry;
+}
+
 Answer certificate_answer(const Observation& seen, const Condition& c, WallTime now) {
   if (!seen.tls || seen.tls->not_after.us == 0) return unseen("no certificate");
-  const Duration left = seen.tls->not_after - now;
+  const bool chain = c.subject == Subject::kCertificateChainExpiry;
+  const Duration left = (chain ? seen.tls->chain_not_after : seen.tls->not_after) - now;
   if (left < Duration{0}) {
     return seen_as(compare_ordered(left, c.compare, std::get<Duration>(c.operand)),
                    fmt::format("expired {} ago", format_duration_short(-left)));
   }
   return duration_answer(left, c);
+}
+
+/// "TLSv1.3" without its first letters.
+std::string_view tls_version(const TlsFacts& tls) {
+  std::string_view out = tls.version;
+  if (out.starts_with("TLSv")) out.remove_prefix(4);
+  return out;
+}
+
+Answer tls_answer(const Observation& seen, const Compiled& c) {
+  if (!seen.tls || seen.tls->cipher.empty()) return unseen("no TLS");
+  const TlsFacts& tls = *seen.tls;
+  if (c.condition.subject == Subject::kTlsVersion) {
+    const std::string_view version = tls_version(tls);
+    return seen_as(compare_ordered(version, c.condition.compare,
+                                   std::string_view{std::get<std::string>(c.condition.operand)}),
+                   std::string{version});
+  }
+  const std::string& text = c.condition.subject == Subject::kTlsCipher ? tls.cipher : tls.alpn;
+  const bool hit = text_hit(text, c);
+  return seen_as(is_negation(c.condition.compare) ? !hit : hit, text.empty() ? "none" : text);
 }
 
 Answer phase_answer(const Phases& phases, const Condition& c) {
@@ -471,7 +502,12 @@ class Judgement {
         return with_http(
             [&](const HttpFacts& http) { return number_answer(http.redirects, c.condition); });
       case Subject::kCertificateExpiry:
+      case Subject::kCertificateChainExpiry:
         return certificate_answer(seen_, c.condition, now_);
+      case Subject::kTlsVersion:
+      case Subject::kTlsCipher:
+      case Subject::kTlsAlpn:
+        return tls_answer(seen_, c);
       case Subject::kLatency:
         return duration_answer(Duration{seen_.phases.total_us}, c.condition);
       case Subject::kPhase:
@@ -608,7 +644,21 @@ struct Evaluator::Program {
 
   std::optional<Finding> default_failure(const Observation& seen) const;
   std::optional<Finding> dns_failure(const DnsTarget& dns, const Observation& seen) const;
+  std::string certificate_note(const Observation& seen, WallTime now) const;
 };
+
+/// The first assertion about the certificate that does not hold, in words; empty: all hold.
+std::string Evaluator::Program::certificate_note(const Observation& seen, WallTime now) const {
+  for (const Compiled& c : assertions) {
+    if (c.condition.group != GroupKind::kNone) continue;
+    if (!is_about_certificate(c.condition.subject)) continue;
+    const Answer answer = certificate_answer(seen, c.condition, now);
+    if (answer.truth != Truth::kHolds) {
+      return fmt::format("expected {}, got {}", printable(c.condition.text, 60), answer.got);
+    }
+  }
+  return {};
+}
 
 /// What must hold besides what the user wrote.
 std::optional<Finding> Evaluator::Program::default_failure(const Observation& seen) const {
@@ -665,8 +715,16 @@ Expected<Evaluator> Evaluator::compile(const ProbeSpec& spec) {
 Finding Evaluator::judge(const Observation& observation, WallTime now) const {
   if (observation.failure) {
     const Reason reason = observation.failure->reason;
-    return finding(blames_target(reason) ? Outcome::kDown : Outcome::kNoData, reason,
-                   observation.failure->detail);
+    std::string detail = observation.failure->detail;
+    if (is_verify_failure(reason)) {
+      // The certificate was seen: what was asserted of it is answered as well.
+      const std::string note = program_->certificate_note(observation, now);
+      if (!note.empty()) {
+        detail =
+            printable(detail, kDetailMax - std::min(note.size() + 8, kDetailMax / 2)) + "; " + note;
+      }
+    }
+    return finding(blames_target(reason) ? Outcome::kDown : Outcome::kNoData, reason, detail);
   }
   if (auto failed = program_->default_failure(observation)) return *failed;
   Judgement judgement{observation, now, program_->asked()};

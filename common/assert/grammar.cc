@@ -25,6 +25,7 @@ constexpr Compare kJsonOps[] = {kEq,      kNe,         kLt,       kLe,
 constexpr Compare kEqualityOps[] = {kEq, kNe};
 constexpr Compare kSetOps[] = {kContains, kNotContains};
 constexpr Compare kIsOps[] = {kEq};
+constexpr Compare kVersionOps[] = {kEq, kNe, kLt, kLe, kGt, kGe};
 
 constexpr SubjectRule kRules[] = {
     {Subject::kStatus, "status", "http", SelectorKind::kNone, OperandKind::kInteger, kNumberOps},
@@ -37,6 +38,14 @@ constexpr SubjectRule kRules[] = {
      kNumberOps},
     {Subject::kCertificateExpiry, "certificate expires in", "http dns tls tcp", SelectorKind::kNone,
      OperandKind::kDuration, kDurationOps},
+    {Subject::kCertificateChainExpiry, "certificate chain expires in", "http dns tls tcp",
+     SelectorKind::kNone, OperandKind::kDuration, kDurationOps},
+    {Subject::kTlsVersion, "tls version", "http dns tls tcp", SelectorKind::kNone, OperandKind::kText,
+     kVersionOps},
+    {Subject::kTlsCipher, "tls cipher", "http dns tls tcp", SelectorKind::kNone, OperandKind::kText,
+     kTextOps},
+    {Subject::kTlsAlpn, "tls alpn", "http tls", SelectorKind::kNone, OperandKind::kText,
+     kEqualityOps},
     {Subject::kLatency, "latency", "", SelectorKind::kNone, OperandKind::kDuration, kDurationOps},
     {Subject::kPhase, "phase", "", SelectorKind::kPhase, OperandKind::kDuration, kDurationOps},
     {Subject::kDnsRcode, "dns rcode", "dns", SelectorKind::kNone, OperandKind::kRcode,
@@ -56,6 +65,7 @@ constexpr SubjectRule kRules[] = {
 
 constexpr std::string_view kDnsFlags[] = {"aa", "tc", "ra", "ad"};
 constexpr std::string_view kHttpVersions[] = {"1.0", "1.1", "2"};
+constexpr std::string_view kTlsVersions[] = {"1.2", "1.3"};
 
 template <std::size_t N>
 bool is_one_of(const std::string_view (&names)[N], std::string_view name) {
@@ -88,6 +98,9 @@ Expected<void> check_text(const Condition& condition) {
   if (text->size() > kConditionSizeMax) return fail(Errc::kInvalid, "the text is too long");
   if (condition.subject == Subject::kHttpVersion && !is_one_of(kHttpVersions, *text)) {
     return fail(Errc::kInvalid, "expected 1.0, 1.1 or 2, not '{}'", printable(*text, 60));
+  }
+  if (condition.subject == Subject::kTlsVersion && !is_one_of(kTlsVersions, *text)) {
+    return fail(Errc::kInvalid, "expected 1.2 or 1.3, not '{}'", printable(*text, 60));
   }
   const bool contains = condition.compare == kContains || condition.compare == kNotContains;
   if (contains && text->empty()) return fail(Errc::kInvalid, "expected a text that is not empty");

@@ -198,6 +198,7 @@ Expected<std::unique_ptr<TlsStream>> TlsStream::open(std::shared_ptr<const TlsCo
   if (!named || !apply_wishes(ssl, wishes) || SSL_set_fd(ssl, fd) != 1) {
     return fail(Errc::kInvalid, "TLS to {}: {}", printable(host, 100), take_openssl_error());
   }
+  SSL_set_cert_cb(ssl, &TlsStream::on_certificate_wanted, out.get());
   out->wishes_ = std::move(wishes);
   SSL_set_connect_state(ssl);
   return out;
@@ -292,9 +293,18 @@ void TlsStream::on_info(const ssl_st* ssl, int where, int value) {
   ((where & SSL_CB_READ) != 0 ? self->alert_received_ : self->alert_sent_) = description;
 }
 
+int TlsStream::on_certificate_wanted(ssl_st* /*ssl*/, void* self) {
+  static_cast<TlsStream*>(self)->certificate_wanted_ = true;
+  return 1;
+}
+
 Reason TlsStream::alert_reason() const {
   switch (alert_received_) {
     case SSL3_AD_HANDSHAKE_FAILURE:
+      // TLS 1.2 has no alert of its own for a certificate that was wanted and not given.
+      return certificate_wanted_ && SSL_get_certificate(ssl_) == nullptr
+                 ? Reason::kTlsClientCertificate
+                 : Reason::kTlsHandshake;
     case TLS1_AD_INSUFFICIENT_SECURITY:
       return Reason::kTlsHandshake;
     case TLS1_AD_PROTOCOL_VERSION:
@@ -405,7 +415,7 @@ TlsFacts TlsStream::facts(TlsDetail detail) const {
   if (SSL_get_current_cipher(ssl_) != nullptr) out.cipher = SSL_get_cipher_name(ssl_);
   out.alpn = printable(alpn(), 40);
   if (const char* name = SSL_get_servername(ssl_, TLSEXT_NAMETYPE_host_name)) {
-    out.server_name = printable(name, 255);
+    out.server_name = printable(name, 250);
   }
   if (const int group = static_cast<int>(SSL_get_negotiated_group(ssl_)); group != 0) {
     if (const char* name = SSL_group_to_name(ssl_, group)) out.group = name;

@@ -120,6 +120,7 @@ class TlsStream {
   TlsStep step_of(int result);
   static int on_verify(int ok, x509_store_ctx_st* store);
   static void on_info(const ssl_st* ssl, int where, int value);
+  static int on_certificate_wanted(ssl_st* ssl, void* self);
   void add_problem(int error, x509_store_ctx_st* store);
   Reason alert_reason() const;
 
@@ -130,6 +131,7 @@ class TlsStream {
   std::vector<TlsProblem> problems_;  ///< In the order found, each reason once a depth.
   int alert_received_ = -1;           ///< Its description; -1: none but close_notify.
   int alert_sent_ = -1;
+  bool certificate_wanted_ = false;  ///< The server asked for ours.
   Failure failure_;
 };
 

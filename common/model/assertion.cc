@@ -42,6 +42,14 @@ const char* to_string(Subject subject) {
       return "length json";
     case Subject::kLengthBody:
       return "length body";
+    case Subject::kCertificateChainExpiry:
+      return "certificate chain expires in";
+    case Subject::kTlsVersion:
+      return "tls version";
+    case Subject::kTlsCipher:
+      return "tls cipher";
+    case Subject::kTlsAlpn:
+      return "tls alpn";
   }
   return "?";
 }

@@ -1,6 +1,7 @@
 #pragma once
 // Question answered here: what does one finished check say, with all its evidence?
 
+#include "common/base/boxed.h"
 #include "common/base/id.h"
 #include "common/base/time.h"
 #include "common/model/observation.h"
@@ -30,6 +31,16 @@ struct Attempt {
   std::uint32_t http_status = 0;       ///< 0: none.
   std::int64_t cert_not_after_ms = 0;  ///< Unix ms; 0: no certificate seen.
   std::string excerpt;  ///< On failure: head and body, at most 4 KiB, redacted; may be empty.
+  /// Addresses that failed before `remote`, "192.0.2.1:443: connect.timeout"; at most kTriedMax.
+  std::vector<std::string> tried;
+  /// On failure, if TLS was spoken: with kEvidenceChainMax certificates, kEvidenceNamesMax names of
+  /// the leaf alone and kEvidenceProblemsMax problems at most.
+  Boxed<TlsFacts> tls;
+
+  static constexpr std::size_t kTriedMax = 16;
+  static constexpr std::size_t kEvidenceChainMax = 4;
+  static constexpr std::size_t kEvidenceNamesMax = 10;
+  static constexpr std::size_t kEvidenceProblemsMax = 4;
 
   friend bool operator==(const Attempt&, const Attempt&) = default;
 };

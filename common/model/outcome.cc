@@ -117,6 +117,7 @@ constexpr ReasonRow kReasons[] = {
     {Reason::kAssertAddress, "assert.address", "the address that was used is not as asserted"},
     {Reason::kAssertRedirects, "assert.redirects", "the number of redirects is not as asserted"},
     {Reason::kAssertVersion, "assert.version", "the protocol's version is not as asserted"},
+    {Reason::kAssertTls, "assert.tls", "the TLS connection is not as asserted"},
     {Reason::kAssertOther, "assert.other", "an assertion does not hold"},
     {Reason::kPolicyDeniedAddress, "policy.denied_address",
      "the agent's egress policy does not allow this address"},

@@ -122,6 +122,7 @@ enum class Reason : std::uint16_t {
   kAssertAddress = 508,
   kAssertRedirects = 509,
   kAssertVersion = 510,
+  kAssertTls = 518,
   kAssertOther = 519,
 
   kPolicyDeniedAddress = 600,

@@ -11,6 +11,46 @@ constexpr std::size_t kDetailMax = 512;
 constexpr std::size_t kRemoteMax = 128;
 constexpr std::size_t kExcerptMax = 4096 + 64;
 
+/// Texts of the evidence of TLS.
+constexpr std::size_t kTextMax = 256;
+
+void to_proto(const CertificateFacts& c, v1::Certificate& out) {
+  out.set_subject(c.subject);
+  out.set_issuer(c.issuer);
+  out.set_serial(c.serial);
+  for (const std::string& name : c.names) out.add_names(name);
+  out.set_name_count(c.name_count);
+  out.set_not_before_us(c.not_before.us);
+  out.set_not_after_us(c.not_after.us);
+  out.set_key(c.key);
+  out.set_signature(c.signature);
+  out.set_sha256(c.sha256);
+}
+
+void to_proto(const TlsFacts& tls, v1::TlsFacts& out) {
+  out.set_version(tls.version);
+  out.set_cipher(tls.cipher);
+  out.set_alpn(tls.alpn);
+  out.set_group(tls.group);
+  out.set_server_name(tls.server_name);
+  out.set_not_before_us(tls.not_before.us);
+  out.set_not_after_us(tls.not_after.us);
+  out.set_subject(tls.subject);
+  out.set_issuer(tls.issuer);
+  out.set_verified(tls.verified);
+  out.set_chain_not_after_us(tls.chain_not_after.us);
+  out.set_sent(tls.chain_size);
+  for (const CertificateFacts& c : tls.chain) to_proto(c, *out.add_chain());
+  for (const TlsProblem& p : tls.problems) {
+    v1::TlsProblem& problem = *out.add_problems();
+    problem.set_reason(static_cast<std::uint32_t>(p.reason));
+    problem.set_depth(p.depth);
+    problem.set_text(p.text);
+  }
+  out.set_alert_received(tls.alert_received);
+  out.set_alert_sent(tls.alert_sent);
+}
+
 void to_proto(const Attempt& attempt, v1::Attempt& out) {
   out.set_start_offset_us(attempt.start_offset_us);
   if (attempt.finding.outcome != Outcome::kUp) {
@@ -30,6 +70,8 @@ void to_proto(const Attempt& attempt, v1::Attempt& out) {
   out.set_http_status(attempt.http_status);
   out.set_cert_not_after_ms(attempt.cert_not_after_ms);
   out.set_excerpt(attempt.excerpt);
+  for (const std::string& tried : attempt.tried) out.add_tried(tried);
+  if (attempt.tls) to_proto(*attempt.tls, *out.mutable_tls());
 }
 
 Expected<Outcome> read_outcome(std::uint32_t value) {
@@ -45,6 +87,76 @@ Reason read_reason(std::uint32_t value, Outcome outcome) {
   const auto reason = reason_from_int(value);
   if (reason) return *reason;
   return outcome == Outcome::kNoData ? Reason::kSelfInternal : Reason::kAssertOther;
+}
+
+Expected<std::string> bounded_text(const std::string& text) {
+  if (text.size() > kTextMax) return fail(Errc::kCorrupt, "attempt: a text is too long");
+  return printable(text, kTextMax);
+}
+
+/// What certificates can say: years 0001 to 9999. Nothing else can be shown.
+Expected<WallTime> certificate_time(std::int64_t us) {
+  constexpr std::int64_t kFirst = -62'135'596'800'000'000;
+  constexpr std::int64_t kLast = 253'402'300'799'000'000;
+  if (us < kFirst || us > kLast) return fail(Errc::kCorrupt, "attempt.tls: a time is out of range");
+  return WallTime{us};
+}
+
+Expected<CertificateFacts> from_proto(const v1::Certificate& in) {
+  if (static_cast<std::size_t>(in.names_size()) > CertificateFacts::kNamesMax) {
+    return fail(Errc::kCorrupt, "attempt.tls.names: expected at most {}",
+                CertificateFacts::kNamesMax);
+  }
+  CertificateFacts out;
+  TRY_ASSIGN(out.subject, bounded_text(in.subject()));
+  TRY_ASSIGN(out.issuer, bounded_text(in.issuer()));
+  TRY_ASSIGN(out.serial, bounded_text(in.serial()));
+  for (const std::string& name : in.names()) {
+    TRY_ASSIGN(std::string one, bounded_text(name));
+    out.names.push_back(std::move(one));
+  }
+  out.name_count = in.name_count();
+  TRY_ASSIGN(out.not_before, certificate_time(in.not_before_us()));
+  TRY_ASSIGN(out.not_after, certificate_time(in.not_after_us()));
+  TRY_ASSIGN(out.key, bounded_text(in.key()));
+  TRY_ASSIGN(out.signature, bounded_text(in.signature()));
+  TRY_ASSIGN(out.sha256, bounded_text(in.sha256()));
+  return out;
+}
+
+Expected<TlsFacts> from_proto(const v1::TlsFacts& in) {
+  if (static_cast<std::size_t>(in.chain_size()) > TlsFacts::kChainMax ||
+      static_cast<std::size_t>(in.problems_size()) > TlsFacts::kProblemsMax) {
+    return fail(Errc::kCorrupt, "attempt.tls: expected at most {} certificates and {} problems",
+                TlsFacts::kChainMax, TlsFacts::kProblemsMax);
+  }
+  TlsFacts out;
+  TRY_ASSIGN(out.version, bounded_text(in.version()));
+  TRY_ASSIGN(out.cipher, bounded_text(in.cipher()));
+  TRY_ASSIGN(out.alpn, bounded_text(in.alpn()));
+  TRY_ASSIGN(out.group, bounded_text(in.group()));
+  TRY_ASSIGN(out.server_name, bounded_text(in.server_name()));
+  TRY_ASSIGN(out.not_before, certificate_time(in.not_before_us()));
+  TRY_ASSIGN(out.not_after, certificate_time(in.not_after_us()));
+  TRY_ASSIGN(out.subject, bounded_text(in.subject()));
+  TRY_ASSIGN(out.issuer, bounded_text(in.issuer()));
+  out.verified = in.verified();
+  TRY_ASSIGN(out.chain_not_after, certificate_time(in.chain_not_after_us()));
+  out.chain_size = in.sent();
+  for (const v1::Certificate& c : in.chain()) {
+    TRY_ASSIGN(CertificateFacts facts, from_proto(c));
+    out.chain.push_back(std::move(facts));
+  }
+  for (const v1::TlsProblem& p : in.problems()) {
+    TlsProblem problem;
+    problem.reason = reason_from_int(p.reason()).value_or(Reason::kTlsVerifyOther);
+    problem.depth = p.depth();
+    TRY_ASSIGN(problem.text, bounded_text(p.text()));
+    out.problems.push_back(std::move(problem));
+  }
+  TRY_ASSIGN(out.alert_received, bounded_text(in.alert_received()));
+  TRY_ASSIGN(out.alert_sent, bounded_text(in.alert_sent()));
+  return out;
 }
 
 Expected<Attempt> from_proto(const v1::Attempt& in) {
@@ -64,6 +176,17 @@ Expected<Attempt> from_proto(const v1::Attempt& in) {
   out.http_status = in.http_status();
   out.cert_not_after_ms = in.cert_not_after_ms();
   out.excerpt = in.excerpt();
+  if (static_cast<std::size_t>(in.tried_size()) > Attempt::kTriedMax) {
+    return fail(Errc::kCorrupt, "attempt.tried: expected at most {}", Attempt::kTriedMax);
+  }
+  for (const std::string& tried : in.tried()) {
+    TRY_ASSIGN(std::string one, bounded_text(tried));
+    out.tried.push_back(std::move(one));
+  }
+  if (in.has_tls()) {
+    TRY_ASSIGN(TlsFacts tls, from_proto(in.tls()));
+    out.tls = std::move(tls);
+  }
   return out;
 }
 

@@ -106,6 +106,41 @@ TEST(CheckReport, NoLineIsLongerThanTheTerminalWhateverThePeerSays) {
   }
 }
 
+TEST(CheckReport, ShowsTheAttemptsBeforeTheOneThatPassed) {
+  Attempt first;
+  first.finding = {Outcome::kDown, Reason::kConnectRefused, "connect to 127.0.0.1:443 refused"};
+  first.phases.total_us = 1500;
+  first.remote = "127.0.0.1:443";
+  const std::string text =
+      render_report(spec_of("https://a.example/"), good(), {}, kNow, false, {first});
+  EXPECT_TRUE(text.starts_with("UP  https://a.example/\n  recovered on attempt 2\n")) << text;
+  EXPECT_NE(text.find("  attempt 1    connect.refused after 1.50 ms, 127.0.0.1:443\n"
+                      "               connect to 127.0.0.1:443 refused\n"),
+            std::string::npos)
+      << text;
+  Attempt second;
+  second.start_offset_us = 1'001'500;
+  const auto json = codec::parse_json(
+      render_json(spec_of("https://a.example/"), good(), {}, kNow, {first, second}));
+  ASSERT_TRUE(json);
+  EXPECT_EQ(json->find("recovered_on_attempt")->number_value, 2);
+  EXPECT_EQ(json->find("attempts")->items.size(), 2U);
+}
+
+TEST(CheckReport, SecretsOfTheRequestAreStruckOut) {
+  ProbeSpec spec = spec_of("https://a.example/");
+  std::get<HttpTarget>(spec.target).headers = {{"Authorization", "Bearer t0ken"}};
+  Observation seen = good();
+  seen.http->headers = {{"set-cookie", "s=1234"}, {"x-echo", "t0ken"}};
+  seen.http->body = "you are t0ken";
+  const Finding finding{Outcome::kDown, Reason::kAssertStatus, "x"};
+  for (const std::string& text :
+       {render_report(spec, seen, finding, kNow, false), render_json(spec, seen, finding, kNow)}) {
+    EXPECT_EQ(text.find("t0ken"), std::string::npos) << text;
+    EXPECT_EQ(text.find("1234"), std::string::npos) << text;
+  }
+}
+
 TEST(CheckReport, JsonSaysTheSame) {
   const Finding finding{Outcome::kDegraded, Reason::kAssertLatency, "latency > 1ms: 5ms"};
   const std::string text = render_json(spec_of("https://a.example/"), good(), finding, kNow);

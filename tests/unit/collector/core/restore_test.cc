@@ -1,4 +1,5 @@
 // The engine that is restored after every commit is the engine that never stopped (DEC-9).
+#include "collector/core/checkpoint.h"
 #include "common/base/rng.h"
 #include "tests/support/engine_rig.h"
 
@@ -148,6 +149,38 @@ TEST(Restore, ADamagedCheckpointStartsWithEmptyVotesAndSaysSo) {
   const Decision decision = engine.step(Tick{}, {0, snapshot.commit_seq + 1, rig.now()});
   ASSERT_FALSE(decision.notices.empty());
   EXPECT_EQ(decision.notices[0].code, "restore_trouble");
+}
+
+TEST(Checkpoint, AFailingResultComesBackWithItsEvidence) {
+  CheckResult result;
+  result.series = SeriesId{7};
+  result.outcome = Outcome::kDown;
+  result.reason = Reason::kTlsVerifyExpired;
+  Attempt attempt;
+  attempt.finding = {Outcome::kDown, Reason::kTlsVerifyExpired, "x"};
+  attempt.tried = {"192.0.2.1:443: connect.timeout", "192.0.2.2:443: connect.refused"};
+  TlsFacts tls;
+  tls.version = "TLSv1.3";
+  tls.alert_received = "unknown_ca (48)";
+  tls.not_after = WallTime{-5};
+  tls.chain_size = 3;
+  tls.chain = {{.subject = "CN=a", .names = {"a", "b"}, .name_count = 2, .not_after = WallTime{9}},
+               {.subject = "CN=b", .sha256 = "00"}};
+  tls.problems = {{Reason::kTlsVerifyHostname, 0, "y"}};
+  attempt.tls = tls;
+  result.attempts = {attempt, Attempt{}};
+  Bytes bytes;
+  ByteWriter out{bytes};
+  encode_result(out, result);
+  ByteReader in{as_bytes(bytes)};
+  EXPECT_EQ(decode_result(in), result);
+  EXPECT_TRUE(in.ok());
+  EXPECT_TRUE(in.rest().empty());
+  for (std::size_t n = 0; n < bytes.size(); ++n) {
+    ByteReader cut{as_bytes(std::string_view{bytes}.substr(0, n))};
+    decode_result(cut);
+    EXPECT_FALSE(cut.ok()) << n;
+  }
 }
 
 }  // namespace

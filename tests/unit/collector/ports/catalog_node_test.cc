@@ -382,7 +382,8 @@ TEST(CatalogNode, EveryErrorIsReportedWithItsLine) {
           "Key'",
           "monitors[0].url: line 2, column 43: expected an absolute http:// or https:// URL of at "
           "most 2048 bytes",
-          "monitors[b].type: line 8, column 22: expected one of http, tcp, dns, tls, not 'htp'; did you "
+          "monitors[b].type: line 8, column 22: expected one of http, tcp, dns, tls, not 'htp'; "
+          "did you "
           "mean 'http'?",
           "monitors[c].type: line 9, column 22: icmp monitors are not in this version: expected "
           "http, tcp or dns",

@@ -263,6 +263,36 @@ TEST(Evaluator, JudgesTheCertificateByTheGivenTime) {
             "expected certificate expires in > 14d, got expired 2h 0m ago");
 }
 
+TEST(Evaluator, JudgesTheChainAndTheConnectionOfTls) {
+  Observation seen;
+  EXPECT_EQ(verdict("tls version >= 1.2", seen), "expected tls version >= 1.2, got no TLS");
+  seen.tls.emplace();
+  seen.tls->not_after = kNow + Duration{90 * 24h};
+  seen.tls->chain_not_after = kNow + Duration{3 * 24h};
+  seen.tls->version = "TLSv1.2";
+  seen.tls->cipher = "ECDHE-RSA-AES128-GCM-SHA256";
+  EXPECT_EQ(verdict("certificate expires in > 14d", seen), "holds");
+  EXPECT_EQ(verdict("certificate chain expires in > 14d", seen),
+            "expected certificate chain expires in > 14d, got 3d 0h");
+  EXPECT_EQ(verdict("tls version >= 1.2", seen), "holds");
+  EXPECT_EQ(verdict("tls version == 1.3", seen), "expected tls version == 1.3, got 1.2");
+  EXPECT_EQ(verdict("tls cipher contains GCM", seen), "holds");
+  EXPECT_EQ(verdict("tls alpn == h2", seen), "expected tls alpn == h2, got none");
+}
+
+TEST(Evaluator, ABadCertificateIsJudgedByWhatWasAssertedOfItToo) {
+  Observation seen;
+  seen.failure = Failure{Reason::kTlsVerifyExpired, std::string(240, 'x')};
+  seen.tls.emplace();
+  seen.tls->not_after = kNow - Duration{3 * 24h};
+  const std::string finding = verdict("certificate expires in > 14d", seen);
+  EXPECT_TRUE(finding.ends_with("; expected certificate expires in > 14d, got expired 3d 0h ago"))
+      << finding;
+  seen.tls->not_after = kNow + Duration{90 * 24h};
+  seen.failure->detail = "another name";
+  EXPECT_EQ(verdict("certificate expires in > 14d", seen), "another name");
+}
+
 TEST(Evaluator, ReadsDnsAnswers) {
   const Observation seen =
       answer("NOERROR", {{"example.com", DnsType::kCname, 60, "www.example.com."},

@@ -35,6 +35,33 @@ CheckResult a_failure() {
   r.attempts = {a, a};
   r.attempts[1].start_offset_us = 1'000'210;
   r.attempts[1].excerpt = "HTTP/1.1 503";
+  r.attempts[1].tried = {"192.0.2.1:80: connect.timeout"};
+  TlsFacts tls;
+  tls.version = "TLSv1.3";
+  tls.cipher = "TLS_AES_256_GCM_SHA384";
+  tls.alpn = "h2";
+  tls.group = "x25519";
+  tls.server_name = "a.example";
+  tls.not_before = WallTime{1};
+  tls.not_after = WallTime{-2};
+  tls.chain_not_after = WallTime{-3};
+  tls.subject = "CN=a";
+  tls.issuer = "CN=b";
+  tls.chain_size = 9;
+  tls.chain = {{.subject = "CN=a",
+                .issuer = "CN=b",
+                .serial = "0f",
+                .names = {"a.example", "b.example"},
+                .name_count = 30,
+                .not_before = WallTime{1},
+                .not_after = WallTime{2},
+                .key = "EC P-256",
+                .signature = "ecdsa-with-SHA256",
+                .sha256 = "00ff"}};
+  tls.problems = {{Reason::kTlsVerifyExpired, 1, "CN=b ended"}};
+  tls.alert_received = "unknown_ca (48)";
+  tls.alert_sent = "bad_certificate (42)";
+  r.attempts[1].tls = tls;
   r.clock = {-12, 3};
   return r;
 }

@@ -1,0 +1,16 @@
+#pragma once
+// Question answered here: how are facts of a TLS connection written for programs?
+//
+// One form for `tocsin-agent check --json`, the API and webhooks.
+
+#include "common/codec/node.h"
+#include "common/model/observation.h"
+
+namespace tocsin::codec {
+
+/// version cipher group alpn server_name verified subject issuer not_before not_after
+/// chain_not_after chain_size chain problems alert_received alert_sent. Times are RFC 3339, null
+/// when unknown; texts are empty when there is nothing to say.
+Node tls_node(const TlsFacts& tls);
+
+}  // namespace tocsin::codec

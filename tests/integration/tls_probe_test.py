@@ -1,0 +1,146 @@
+#!/usr/bin/env python3
+"""What `tocsin-agent check` says of real TLS servers: each way a certificate can be bad and a handshake can fail
+has its reason, and the certificates are told either way; STARTTLS of mail servers and PostgreSQL."""
+
+import json
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from tls_servers import NAME, Servers, has_ipv6  # noqa: E402
+from world import arguments  # noqa: E402
+
+ARGS = arguments(__doc__)
+AGENT = str(ARGS.build / "bin" / "tocsin-agent")
+
+
+class TlsProbe(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        scratch = tempfile.TemporaryDirectory(prefix="tocsin-tls-")
+        cls.addClassCleanup(scratch.cleanup)
+        cls.servers = Servers(Path(scratch.name))
+        cls.addClassCleanup(cls.servers.stop)
+        cls.servers.nginx()
+        cls.servers.odd_servers()
+        cls.servers.exim()
+        cls.servers.dovecot()
+        cls.servers.postgres()
+
+    def check(self, url: str, *words: str) -> dict:
+        done = self.text(url, "--json", *words)
+        self.assertIn(done.returncode, (0, 1, 2, 3), done.stderr)
+        self.assertTrue(done.stdout, done.stderr)
+        return json.loads(done.stdout)
+
+    def text(self, url: str, *words: str):
+        return subprocess.run([AGENT, "check", url, "--timeout", "10s", "--ca", self.servers.ca, *words],
+                              capture_output=True, text=True, timeout=60)
+
+    def tls(self, server: str, *words: str, scheme="tls") -> dict:
+        return self.check(f"{scheme}://127.0.0.1:{self.servers.ports[server]}", "--server-name", NAME, *words)
+
+    def test_a_good_certificate_is_told_with_its_chain_in_both_families(self):
+        for host in ("127.0.0.1", "[::1]") if has_ipv6() else ("127.0.0.1",):
+            seen = self.check(f"tls://{host}:{self.servers.ports['good']}", "--server-name", NAME,
+                              "--assert", "certificate expires in > 14d")
+            self.assertEqual((seen["outcome"], seen["reason"]), ("up", "none"), seen)
+            tls = seen["tls"]
+            self.assertEqual((tls["version"], tls["server_name"], tls["verified"]), ("TLSv1.3", NAME, True))
+            self.assertEqual([c["subject"] for c in tls["chain"]], ["CN=good", "CN=middle"])
+            self.assertEqual(tls["chain"][0]["names"], [NAME])
+            self.assertEqual(tls["chain"][0]["key"], "EC P-256")
+            self.assertTrue(tls["cipher"] and tls["group"])
+            self.assertLess(tls["not_after"], tls["chain"][1]["not_after"])
+            self.assertEqual(tls["chain_not_after"], tls["not_after"])
+            self.assertGreater(seen["phases"]["tls_us"], 0)
+            self.assertEqual(seen["address"], f"{host}:{self.servers.ports['good']}")
+
+    def test_each_thing_that_is_wrong_with_a_certificate_has_its_reason_and_the_facts_are_there(self):
+        for server, reason, part in (
+                ("expired", "tls.verify.expired", "CN=expired ended on "),
+                ("not_yet", "tls.verify.not_yet_valid", "CN=not_yet begins on "),
+                ("name", "tls.verify.hostname", f"it is for other.test, *.other.test, not for {NAME}"),
+                ("self_signed", "tls.verify.self_signed", "CN=self_signed is signed by itself"),
+                ("unknown", "tls.verify.unknown_issuer", "CN=unknown is issued by CN=stranger"),
+                ("no_chain", "tls.verify.unknown_issuer", "CN=no_chain is issued by CN=middle"),
+                ("stale_issuer", "tls.verify.issuer_expired", "CN=stale ended on "),
+                ("weak", "tls.verify.weak", "CN=weak: ")):
+            with self.subTest(server):
+                seen = self.tls(server, "--assert", "certificate expires in > 14d")
+                self.assertEqual((seen["outcome"], seen["reason"]), ("down", reason), seen)
+                self.assertIn(part, seen["detail"])
+                tls = seen["tls"]
+                self.assertFalse(tls["verified"])
+                self.assertIn(reason, [p["reason"] for p in tls["problems"]])
+                self.assertTrue(tls["chain"][0]["serial"] and tls["chain"][0]["sha256"])
+                self.assertTrue(tls["cipher"] and tls["not_after"])
+                if server == "expired":
+                    self.assertIn("expected certificate expires in > 14d, got expired ", seen["detail"])
+                unverified = self.tls(server, "--insecure")
+                self.assertEqual(unverified["outcome"], "up", unverified)
+                self.assertFalse(unverified["tls"]["verified"])
+
+    def test_a_long_chain_is_verified_and_told(self):
+        seen = self.tls("deep")
+        self.assertEqual(seen["outcome"], "up", seen)
+        self.assertEqual([c["subject"] for c in seen["tls"]["chain"]],
+                         ["CN=deep", "CN=deep4", "CN=deep3", "CN=deep2", "CN=deep1", "CN=middle"])
+
+    def test_handshakes_that_fail_name_the_layer_and_the_alert(self):
+        for server, words, reason, alert in (
+                ("tls11", (), "tls.version", None),
+                ("tls12", ("--min-version", "1.3"), "tls.version", "protocol_version (70)"),
+                ("alpn", ("--alpn", "imap"), "tls.alpn", "no_application_protocol (120)"),
+                ("tls12", ("--alpn", "imap"), "tls.alpn", None),
+                ("wants_client", (), "tls.client_certificate", None),
+                ("picky_name", (), "tls.unrecognized_name", "unrecognized_name (112)"),
+                ("plain", (), "tls.not_tls", None)):
+            with self.subTest(server=server, words=words):
+                seen = self.tls(server, *words)
+                self.assertEqual((seen["outcome"], seen["reason"]), ("down", reason), seen)
+                if alert:
+                    self.assertEqual(seen["tls"]["alert_received"], alert)
+                    self.assertIn(alert, seen["detail"])
+        self.assertEqual(self.tls("alpn", "--alpn", "imap", "--alpn", "h2")["tls"]["alpn"], "h2")
+        self.assertEqual(self.tls("tls12")["tls"]["version"], "TLSv1.2")
+
+    def test_starttls_reaches_the_certificate_behind_each_protocol(self):
+        for server, protocol, send, expect in (("smtp", "smtp", "EHLO x\\r\\n", "250 "),
+                                               ("imap", "imap", "a CAPABILITY\\r\\n", "a OK"),
+                                               ("pop3", "pop3", "CAPA\\r\\n", "+OK"),
+                                               ("postgres", "postgres", None, None)):
+            with self.subTest(server):
+                seen = self.tls(server, "--starttls", protocol, "--assert", "certificate expires in > 14d")
+                self.assertEqual(seen["outcome"], "up", seen)
+                self.assertEqual(seen["tls"]["chain"][0]["subject"], "CN=good")
+                words = ("--send", send, "--expect", expect) if send else ()
+                seen = self.tls(server, "--starttls", protocol, *words, scheme="tcp")
+                self.assertEqual(seen["outcome"], "up", seen)
+                self.assertTrue(seen["tls"]["verified"])
+                wrong = self.tls(server, "--starttls", protocol, "--server-name", "wrong.test")
+                self.assertEqual(wrong["reason"], "tls.verify.hostname", wrong)
+
+    def test_starttls_that_does_not_come_about_says_why(self):
+        for server, protocol, reason in (("smtp_plain", "smtp", "starttls.not_offered"),
+                                         ("postgres_plain", "postgres", "starttls.not_offered"),
+                                         ("pop3", "imap", "starttls.protocol"),
+                                         ("imap", "smtp", "starttls.protocol"),
+                                         ("smtp", "pop3", "starttls.protocol")):
+            with self.subTest(server=server, protocol=protocol):
+                seen = self.tls(server, "--starttls", protocol)
+                self.assertEqual((seen["outcome"], seen["reason"]), ("down", reason), seen)
+
+    def test_a_person_reads_it_in_eighty_columns(self):
+        for server, words in (("good", ()), ("expired", ()), ("deep", ()), ("smtp", ("--starttls", "smtp")),
+                              ("tls12", ("--min-version", "1.3"))):
+            done = self.text(f"tls://127.0.0.1:{self.servers.ports[server]}", "--server-name", NAME, *words)
+            self.assertTrue(all(len(line) <= 80 for line in done.stdout.splitlines()), done.stdout)
+            self.assertIn("tls", done.stdout)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

@@ -1,0 +1,74 @@
+#include "agent/core/judge.h"
+
+#include "common/base/bytes.h"
+
+#include <gtest/gtest.h>
+
+namespace tocsin::agent {
+namespace {
+
+ProbeSpec spec_with(std::vector<Header> headers) {
+  ProbeSpec out;
+  HttpTarget http;
+  http.url = "http://a.example/";
+  http.headers = std::move(headers);
+  out.target = http;
+  return out;
+}
+
+Observation answered(std::string body) {
+  Observation out;
+  out.http.emplace();
+  out.http->status = 500;
+  out.http->version = "1.1";
+  out.http->body = std::move(body);
+  return out;
+}
+
+TEST(Judge, NoSecretOfTheSpecOrTheAnswerIsInTheEvidence) {
+  const std::string basic = to_base64(as_bytes("ann:correct horse"));
+  const ProbeSpec spec = spec_with(
+      {{"Authorization", "Basic " + basic}, {"X-Api-Key", "k-12345"}, {"Accept", "text/html"}});
+  Observation seen = answered("you sent Basic " + basic + " and k-12345, that is correct horse; " +
+                              std::string(8000, 'x'));
+  seen.http->headers = {{"set-cookie", "session=s3cret"},
+                        {"location", "/?key=k-12345"},
+                        {"authorization", "Bearer other"}};
+  const Attempt attempt = make_attempt(
+      spec, seen, {Outcome::kDown, Reason::kAssertBody, "expected x, got \"k-12345\""}, {}, true);
+  EXPECT_EQ(attempt.finding.detail, "expected x, got \"***\"");
+  EXPECT_EQ(attempt.excerpt.substr(0, 140),
+            "HTTP/1.1 500\nset-cookie: ***\nlocation: /?key=***\nauthorization: ***\n\n"
+            "you sent *** and ***, that is ***; xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx");
+  EXPECT_EQ(attempt.excerpt.size(), kExcerptMax);
+}
+
+TEST(Judge, OnlyWhatFailedKeepsWhatTlsShowedAndWithinItsBounds) {
+  Observation seen;
+  seen.remote = "192.0.2.2:443";
+  seen.tried = {"192.0.2.1:443: connect.timeout"};
+  seen.tls.emplace();
+  seen.tls->not_after = WallTime{5'000'000};
+  CertificateFacts certificate;
+  certificate.names.assign(CertificateFacts::kNamesMax, "a.example");
+  seen.tls->chain.assign(TlsFacts::kChainMax, certificate);
+  seen.tls->problems.assign(TlsFacts::kProblemsMax, {Reason::kTlsVerifyExpired, 0, "x"});
+  ProbeSpec spec;
+  spec.target = TlsTarget{"a.example"};
+
+  const Attempt good = make_attempt(spec, seen, {}, {}, false);
+  EXPECT_FALSE(good.tls);
+  EXPECT_EQ(good.cert_not_after_ms, 5000);
+  EXPECT_EQ(good.tried, seen.tried);
+
+  const Attempt bad =
+      make_attempt(spec, seen, {Outcome::kDown, Reason::kTlsVerifyExpired, "x"}, {}, true);
+  ASSERT_TRUE(bad.tls);
+  EXPECT_EQ(bad.tls->chain.size(), Attempt::kEvidenceChainMax);
+  EXPECT_EQ(bad.tls->chain[0].names.size(), Attempt::kEvidenceNamesMax);
+  EXPECT_TRUE(bad.tls->chain[1].names.empty());
+  EXPECT_EQ(bad.tls->problems.size(), Attempt::kEvidenceProblemsMax);
+}
+
+}  // namespace
+}  // namespace tocsin::agent
