@@ -186,7 +186,7 @@ std::string tls_facts(const TlsFacts& tls, WallTime now) {
   }
   const bool told = std::any_of(tls.chain.begin(), tls.chain.end(),
                                 [&](const auto& c) { return c.not_after == tls.chain_not_after; });
-  if (!told && tls.chain_not_after < tls.not_after) {
+  if (!told && tls.chain_not_after.us != 0 && tls.chain_not_after < tls.not_after) {
     out += fact("chain", "first of it " + expiry_text(tls.chain_not_after, now));
   }
   return out;

@@ -36,14 +36,14 @@ constexpr SubjectRule kRules[] = {
      kEqualityOps},
     {Subject::kRedirects, "redirects", "http", SelectorKind::kNone, OperandKind::kInteger,
      kNumberOps},
-    {Subject::kCertificateExpiry, "certificate expires in", "http dns tls tcp", SelectorKind::kNone,
-     OperandKind::kDuration, kDurationOps},
-    {Subject::kCertificateChainExpiry, "certificate chain expires in", "http dns tls tcp",
+    {Subject::kCertificateExpiry, "certificate expires in", "http dns tls starttls",
      SelectorKind::kNone, OperandKind::kDuration, kDurationOps},
-    {Subject::kTlsVersion, "tls version", "http dns tls tcp", SelectorKind::kNone, OperandKind::kText,
-     kVersionOps},
-    {Subject::kTlsCipher, "tls cipher", "http dns tls tcp", SelectorKind::kNone, OperandKind::kText,
-     kTextOps},
+    {Subject::kCertificateChainExpiry, "certificate chain expires in", "http dns tls starttls",
+     SelectorKind::kNone, OperandKind::kDuration, kDurationOps},
+    {Subject::kTlsVersion, "tls version", "http dns tls starttls", SelectorKind::kNone,
+     OperandKind::kText, kVersionOps},
+    {Subject::kTlsCipher, "tls cipher", "http dns tls starttls", SelectorKind::kNone,
+     OperandKind::kText, kTextOps},
     {Subject::kTlsAlpn, "tls alpn", "http tls", SelectorKind::kNone, OperandKind::kText,
      kEqualityOps},
     {Subject::kLatency, "latency", "", SelectorKind::kNone, OperandKind::kDuration, kDurationOps},
@@ -143,7 +143,12 @@ const SubjectRule* find_rule(Subject subject) {
 bool applies_to(const SubjectRule& rule, const Target& target) {
   if (rule.kinds.empty()) return true;
   const std::vector<std::string_view> kinds = split(rule.kinds, ' ');
-  return std::find(kinds.begin(), kinds.end(), type_name(target)) != kinds.end();
+  const auto has = [&](std::string_view kind) {
+    return std::find(kinds.begin(), kinds.end(), kind) != kinds.end();
+  };
+  const auto* tcp = std::get_if<TcpTarget>(&target);
+  return has(type_name(target)) ||
+         (tcp != nullptr && tcp->starttls != StartTls::kNone && has("starttls"));
 }
 
 std::string subjects_of(const Target& target) {

@@ -26,7 +26,8 @@ enum class SelectorKind : std::uint8_t { kNone, kHeaderName, kJsonPath, kPhase }
 struct SubjectRule {
   Subject subject;
   std::string_view spelling;  ///< One to three words.
-  std::string_view kinds;     ///< Kinds of monitor that have it, blank-separated; empty: all.
+  /// Kinds of monitor that have it, blank-separated; "starttls" is tcp with it. Empty: all.
+  std::string_view kinds;
   SelectorKind selector;
   OperandKind operand;
   std::span<const Compare> compares;

@@ -3,15 +3,19 @@
 has its reason, and the certificates are told either way; STARTTLS of mail servers and PostgreSQL."""
 
 import json
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import unittest
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+from api_test import Client  # noqa: E402
+from processes import run, until  # noqa: E402
 from tls_servers import NAME, Servers, has_ipv6  # noqa: E402
-from world import arguments  # noqa: E402
+from world import World, arguments  # noqa: E402
 
 ARGS = arguments(__doc__)
 AGENT = str(ARGS.build / "bin" / "tocsin-agent")
@@ -140,6 +144,94 @@ class TlsProbe(unittest.TestCase):
             done = self.text(f"tls://127.0.0.1:{self.servers.ports[server]}", "--server-name", NAME, *words)
             self.assertTrue(all(len(line) <= 80 for line in done.stdout.splitlines()), done.stdout)
             self.assertIn("tls", done.stdout)
+
+
+class Written:
+    """A monitor as its YAML."""
+
+    def __init__(self, key: str, text: str):
+        self.key, self.text = key, text
+
+    def yaml(self) -> str:
+        return f"  - {{key: {self.key}, service: web, {self.text}}}\n"
+
+
+class EverySecond:
+    """A listener that turns every other connection away and greets the ones between."""
+
+    def __init__(self):
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.thread = threading.Thread(target=self.serve)
+        self.thread.start()
+
+    def serve(self):
+        greet = False
+        while True:
+            try:
+                peer = self.listener.accept()[0]
+            except OSError:
+                return
+            with peer:
+                if greet:
+                    peer.sendall(b"hello\n")
+                greet = not greet
+
+    def close(self):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        self.thread.join()
+
+
+class TlsMonitors(unittest.TestCase):
+    def test_evidence_reaches_the_api_and_recovery_is_told_and_counted(self):
+        with tempfile.TemporaryDirectory(prefix="tocsin-tls-") as scratch:
+            servers = Servers(Path(scratch))
+            flapping = EverySecond()
+            self.addCleanup(flapping.close)
+            self.addCleanup(servers.stop)
+            servers.nginx()
+            ca = json.dumps(Path(servers.ca).read_text())
+            tls = (f"type: tls, host: 127.0.0.1, server_name: {NAME}, interval: 1s, retries: 1, retry_delay: 50ms,"
+                   f" timeout: 400ms, ca: {ca}")
+            monitors = [
+                Written("good", f"{tls}, port: {servers.ports['good']}"),
+                Written("expired", f"{tls}, port: {servers.ports['expired']}, assert: certificate expires in > 14d"),
+                Written("flapping", f"type: tcp, host: 127.0.0.1, port: {flapping.port}, expect: 'hello\\n',"
+                                    " interval: 1s, retries: 1, retry_delay: 50ms, timeout: 400ms"),
+            ]
+            with World(ARGS.build, monitors=monitors, regions=["eu-west"]) as world:
+                token = run([str(world.binary("tocsin-collector")), "admin-token", "--config",
+                             str(world.collector_config)]).strip()
+                api = Client(world.api_port, token)
+
+                def newest(key: str, wanted) -> dict:
+                    def look():
+                        items = api("GET", f"/monitors/{key}/results?limit=20")[1]["items"]
+                        return next((r for r in items if wanted(r)), None)
+                    return until(f"a result of {key}", look, 30)
+
+                good = newest("good", lambda r: r["outcome"] == "up")
+                self.assertNotIn("tls", good["attempts"][0])
+                self.assertTrue(good["attempts"][0]["certificate_expires_at"])
+                self.assertNotIn("recovered_on_attempt", good)
+
+                expired = newest("expired", lambda r: len(r["attempts"]) == 2)
+                first, second = expired["attempts"]
+                self.assertEqual((expired["outcome"], expired["reason"]), ("down", "tls.verify.expired"))
+                self.assertIn("expected certificate expires in > 14d, got expired ", first["detail"])
+                self.assertEqual(first["tls"]["chain"][0]["subject"], "CN=expired")
+                self.assertEqual([p["reason"] for p in first["tls"]["problems"]], ["tls.verify.expired"])
+                self.assertNotIn("tls", second)  # The first failed attempt speaks for the others.
+                self.assertEqual(second["reason"], "tls.verify.expired")
+                self.assertGreater(first["phases_us"]["tls"], 0)
+
+                recovered = newest("flapping", lambda r: "recovered_on_attempt" in r)
+                self.assertEqual((recovered["outcome"], recovered["recovered_on_attempt"]), ("up", 2))
+                self.assertEqual([a["outcome"] for a in recovered["attempts"]], ["down", "up"])
+                self.assertEqual(recovered["attempts"][0]["reason"], "tcp.closed")
+                agent = next(iter(world.agents.values()))
+                self.assertGreaterEqual(agent.metrics()["tocsin_agent_recovered_total"], 1)
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ TEST(Judge, NoSecretOfTheSpecOrTheAnswerIsInTheEvidence) {
   const Attempt attempt = make_attempt(
       spec, seen, {Outcome::kDown, Reason::kAssertBody, "expected x, got \"k-12345\""}, {}, true);
   EXPECT_EQ(attempt.finding.detail, "expected x, got \"***\"");
-  EXPECT_EQ(attempt.excerpt.substr(0, 140),
+  EXPECT_EQ(attempt.excerpt.substr(0, 139),
             "HTTP/1.1 500\nset-cookie: ***\nlocation: /?key=***\nauthorization: ***\n\n"
             "you sent *** and ***, that is ***; xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx");
   EXPECT_EQ(attempt.excerpt.size(), kExcerptMax);

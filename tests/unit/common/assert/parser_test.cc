@@ -116,7 +116,8 @@ TEST(Parser, SaysTheColumnAndWhatWasExpected) {
             "column 14: expected a response code such as NOERROR, NXDOMAIN or SERVFAIL");
   EXPECT_EQ(error_of("statsu == 200", kHttp),
             "column 1: expected one of status, header, body, json, http version, redirects, "
-            "certificate expires in, latency, phase, length json, length body, address, connected, "
+            "certificate expires in, certificate chain expires in, tls version, tls cipher, "
+            "tls alpn, latency, phase, length json, length body, address, connected, "
             "not 'statsu' (did you mean status?)");
   EXPECT_EQ(error_of("", kTcp),
             "column 1: expected one of latency, phase, address, connected, not the end");
@@ -128,9 +129,16 @@ TEST(Parser, KnowsWhichKindOfMonitorHasWhat) {
             "connected");
   EXPECT_EQ(error_of("dns rcode == NOERROR", kHttp),
             "column 1: a http monitor has no 'dns': expected one of status, header, body, json, "
-            "http version, redirects, certificate expires in, latency, phase, length json, "
+            "http version, redirects, certificate expires in, certificate chain expires in, "
+            "tls version, tls cipher, tls alpn, latency, phase, length json, "
             "length body, address, connected");
   EXPECT_NE(error_of("body contains x", kDns), "accepted");
+  TcpTarget upgraded;
+  upgraded.starttls = StartTls::kSmtp;
+  EXPECT_EQ(error_of("certificate chain expires in > 14d", Target{upgraded}), "accepted");
+  EXPECT_EQ(error_of("tls version >= 1.2", Target{TlsTarget{}}), "accepted");
+  EXPECT_EQ(error_of("tls version >= 1.1", Target{TlsTarget{}}),
+            "column 16: expected 1.2 or 1.3, not '1.1'");
 }
 
 TEST(Parser, RefusesOperatorsThatTheSubjectDoesNotHave) {
