@@ -386,7 +386,7 @@ TEST(CatalogNode, EveryErrorIsReportedWithItsLine) {
           "did you "
           "mean 'http'?",
           "monitors[c].type: line 9, column 22: icmp monitors are not in this version: expected "
-          "http, tcp or dns",
+          "http, tcp, tls or dns",
           "monitors[d].type: line 10, column 1: expected a type: http, tcp, tls or dns",
       }));
 }
