@@ -214,9 +214,9 @@ class WordReader {
 
   Expected<void> read_valued(const std::string& name) {
     std::vector<std::string_view> options{
-        "--timeout",     "--assert", "--degraded", "--send",     "--expect", "--resolver",
-        "--secrets-dir", "--json",   "--help",     "--starttls", "--alpn",   "--min-version",
-        "--retries",     "--retry-delay"};
+        "--timeout",  "--assert",      "--degraded", "--send",       "--expect",
+        "--resolver", "--secrets-dir", "--json",     "--help",       "--starttls",
+        "--alpn",     "--min-version", "--retries",  "--retry-delay"};
     options.insert(options.end(), http_options().begin(), http_options().end());
     options.insert(options.end(), http_flags().begin(), http_flags().end());
     const auto* known = find_option(options, name);

@@ -245,7 +245,7 @@ std::string_view TlsStream::alpn() const {
 bool TlsStream::resumed() const { return SSL_session_reused(ssl_) == 1; }
 
 std::shared_ptr<const TlsSession> TlsStream::session() const {
-  if (!verify_errors_.empty()) return nullptr;
+  if (!problems_.empty()) return nullptr;
   const SSL_SESSION* current = SSL_get0_session(ssl_);
   if (current == nullptr) return nullptr;
   // A copy: SSL_free marks the session of a connection that was not shut down as not resumable.

@@ -15,24 +15,24 @@ namespace tocsin {
 
 /// What the left side of an assertion looks at. The numbers are wire values.
 enum class Subject : std::uint8_t {
-  kStatus = 1,                   ///< Number: the HTTP status code.
-  kHeader = 2,                   ///< Text: `selector` is the header's name in lower case.
-  kBody = 3,                     ///< Text: the body, cut at the body limit.
-  kJson = 4,                     ///< JSON value: `selector` is the path, "$.a.b[0]".
-  kLatency = 5,                  ///< Duration: the attempt's total.
-  kPhase = 6,                    ///< Duration: `selector` is dns connect tls send wait receive.
-  kCertificateExpiry = 7,        ///< Duration: how long the leaf certificate is still valid.
-  kDnsRcode = 8,                 ///< Text: "NOERROR", "NXDOMAIN" ...
-  kDnsRecord = 9,                ///< Texts: the answers in presentation form; any may match.
-  kDnsCount = 10,                ///< Number: answers of the asked type.
-  kHttpVersion = 11,             ///< Text: "1.0", "1.1", "2".
-  kRedirects = 12,               ///< Number: hops followed.
-  kDnsTtl = 20,                  ///< Duration: the lowest TTL among the answers of the asked type.
-  kDnsFlags = 21,                ///< Flags of the answer: aa, tc, ra, ad.
-  kAddress = 22,                 ///< Text: the address that was used, without its port.
-  kConnected = 23,               ///< Always true: a failed connection is down before anything is asserted.
-  kLengthJson = 24,              ///< Number: items, members or bytes of the JSON value at `selector`.
-  kLengthBody = 25,              ///< Number: bytes of the body.
+  kStatus = 1,             ///< Number: the HTTP status code.
+  kHeader = 2,             ///< Text: `selector` is the header's name in lower case.
+  kBody = 3,               ///< Text: the body, cut at the body limit.
+  kJson = 4,               ///< JSON value: `selector` is the path, "$.a.b[0]".
+  kLatency = 5,            ///< Duration: the attempt's total.
+  kPhase = 6,              ///< Duration: `selector` is dns connect tls send wait receive.
+  kCertificateExpiry = 7,  ///< Duration: how long the leaf certificate is still valid.
+  kDnsRcode = 8,           ///< Text: "NOERROR", "NXDOMAIN" ...
+  kDnsRecord = 9,          ///< Texts: the answers in presentation form; any may match.
+  kDnsCount = 10,          ///< Number: answers of the asked type.
+  kHttpVersion = 11,       ///< Text: "1.0", "1.1", "2".
+  kRedirects = 12,         ///< Number: hops followed.
+  kDnsTtl = 20,            ///< Duration: the lowest TTL among the answers of the asked type.
+  kDnsFlags = 21,          ///< Flags of the answer: aa, tc, ra, ad.
+  kAddress = 22,           ///< Text: the address that was used, without its port.
+  kConnected = 23,   ///< Always true: a failed connection is down before anything is asserted.
+  kLengthJson = 24,  ///< Number: items, members or bytes of the JSON value at `selector`.
+  kLengthBody = 25,  ///< Number: bytes of the body.
   kCertificateChainExpiry = 30,  ///< Duration: until the first of the chain ends.
   kTlsVersion = 31,              ///< Text: "1.2", "1.3"; ordered.
   kTlsCipher = 32,               ///< Text.
