@@ -35,6 +35,7 @@ class Operation:
 class Spec:
     def __init__(self, document: dict):
         self.document = document
+        self._writing = []  # References that strict() is inside of.
         self._strict = {}
         self.check_document()
         self.operations = {}
@@ -164,7 +165,7 @@ class Spec:
             for name, child in node.get("properties", {}).items():
                 walk(child, f"{path}.{name}")
             for word in ("items", "additionalProperties"):
-                if word in node:
+                if word in node and node[word] is not False:
                     walk(node[word], f"{path}[]")
             for word in ("allOf", "oneOf"):
                 for child in node.get(word, []):
@@ -181,8 +182,19 @@ class Spec:
 
     def strict(self, schema: dict, whole: bool = True) -> dict:
         """The schema with references written out and nothing allowed that is not described. `whole`: it
-        describes all of its value and is not one part of an allOf."""
-        schema = self.resolve(schema)
+        describes all of its value and is not one part of an allOf. A schema inside itself is looked at no deeper."""
+        reference = schema.get("$ref")
+        if reference in self._writing:
+            return {}
+        if reference is not None:
+            self._writing.append(reference)
+        try:
+            return self._written(self.resolve(schema), whole)
+        finally:
+            if reference is not None:
+                self._writing.pop()
+
+    def _written(self, schema: dict, whole: bool) -> dict:
         out = {}
         for word, value in schema.items():
             if word == "properties":
