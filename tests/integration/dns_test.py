@@ -233,8 +233,8 @@ class DnsServers(unittest.TestCase):
             self.assertEqual(details, {
                 "dns.nxdomain": "expected dns rcode == NOERROR, got NXDOMAIN",
                 "assert.dns": "expected not dns count == 2, got 2 (assert[0].not.or[1])"})
-            self.assertEqual(sorted(key for key, state in states().items() if state == "operational"),
-                             ["absent", "plain", "private"])
+            until("the three others are up", lambda: sorted(
+                key for key, state in states().items() if state == "operational") == ["absent", "plain", "private"], 30)
 
 
 if __name__ == "__main__":
