@@ -41,7 +41,7 @@ REASONS = {
     "redirect_maze": "http.too_many_redirects",
     "rebinding": "policy.denied_address",
     "tls_garbage": "tls.not_tls",
-    "giant_chain": "tls.handshake",
+    "giant_chain": "tls.protocol",
     "stalled_handshake": "tls.timeout",
     # Whether the RST comes before the connection is seen to be open is up to the kernel.
     "reset_at_accept": ("connect.reset", "http.reset"),
