@@ -36,6 +36,14 @@ TEST(Retry, ThreeRetriesMeanFourAttempts) {
             SlotEnd::kRetriesExhausted);
 }
 
+TEST(Retry, NoRetriesMeanOneAttempt) {
+  ProbeSpec s = spec();
+  s.retry.retries = 0;
+  EXPECT_EQ(std::get<SlotEnd>(
+                plan_retry(s, std::vector{failed(Reason::kConnectRefused)}, kEnd, MonoTime{0})),
+            SlotEnd::kRetriesExhausted);
+}
+
 TEST(Retry, NoAttemptRunsIntoTheNextSlot) {
   const std::vector attempts{failed(Reason::kConnectTimeout)};
   EXPECT_TRUE(

@@ -148,6 +148,38 @@ TEST(MonitorDocuments, EveryExampleIsACompleteFileThatApplies) {
   EXPECT_GE(examples, 3U);
 }
 
+/// The errors of a monitors file with this text.
+std::string errors_in(std::string_view text) {
+  const auto node = io::parse_yaml(text, "monitors.yaml");
+  if (!node) return node.error().text;
+  const auto edit = read_catalog(*node, counting());
+  return edit ? "accepted" : errors_text(edit.error());
+}
+
+TEST(MonitorDocuments, AWrongConditionIsFoundAtItsCharacter) {
+  EXPECT_EQ(
+      errors_in("monitors:\n"
+                "  - key: a\n"
+                "    type: http\n"
+                "    url: http://a/\n"
+                "    assert:\n"
+                "      - status ~ 200\n"
+                "      - or:\n"
+                "          - 'latency < 2'\n"
+                "          - \"[STATUS] == 20\"\n"
+                "      - \"body contains \\\"a\"\n"
+                "    degraded: latency > soon\n"),
+      "\n  monitors[a].assert[0]: line 6, column 16: expected one of ==, !=, <, <=, >, >=, in "
+      "after 'status', not '~'"
+      "\n  monitors[a].assert[1].or[0]: line 8, column 24: expected a duration such as 500ms, "
+      "2s or 14d, not '2'"
+      "\n  monitors[a].assert[1].or[1]: line 9, column 26: expected a status from 100 to 599"
+      "\n  monitors[a].assert[2]: line 10, column 9: column 15 of the text: this text has no "
+      "closing '\"'"
+      "\n  monitors[a].degraded: line 11, column 25: expected a duration such as 500ms, 2s or "
+      "14d, not 'soon'");
+}
+
 TEST(MonitorDocuments, TheTableOfReasonsIsTheEnumeration) {
   std::vector<std::string> expected;
   for (std::uint32_t value = 1; value <= 0xffff; ++value) {

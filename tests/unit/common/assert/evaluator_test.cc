@@ -171,6 +171,19 @@ TEST(Evaluator, ComparesDurations) {
   EXPECT_EQ(verdict("phase tls < 100ms", response(200)), "expected phase tls < 100ms, got 400.0ms");
 }
 
+TEST(Evaluator, ExactlyAtAThresholdTheWrittenSideDecides) {
+  Observation seen = response(200);
+  seen.phases.total_us = 2'000'000;
+  EXPECT_NE(verdict("latency < 2s", seen), "holds");
+  EXPECT_EQ(verdict("latency <= 2s", seen), "holds");
+  EXPECT_EQ(judge(http_spec({}, {"latency > 2s"}), seen).outcome, Outcome::kUp);
+  EXPECT_EQ(judge(http_spec({}, {"latency >= 2s"}), seen).outcome, Outcome::kDegraded);
+  seen.phases.total_us = 1'999'999;
+  EXPECT_EQ(verdict("latency < 2s", seen), "holds");
+  seen.phases.total_us = 2'000'001;
+  EXPECT_EQ(judge(http_spec({}, {"latency > 2s"}), seen).outcome, Outcome::kDegraded);
+}
+
 TEST(Evaluator, AnyHeaderOfTheNameMayMatchAndNoneMayMatchANegation) {
   const Observation seen = response(200);
   EXPECT_EQ(verdict("header content-type contains json", seen), "holds");
