@@ -21,6 +21,7 @@ tocsin::Observation observed(std::string_view body) {
   seen.http->body_bytes = body.size();
   seen.dns.emplace();
   seen.dns->rcode = "NOERROR";
+  seen.dns->count = 1;
   seen.dns->answers = {{"a.", tocsin::DnsType::kA, 1, std::string{body.substr(0, 100)}}};
   return seen;
 }
