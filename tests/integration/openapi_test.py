@@ -152,7 +152,8 @@ class Contract(unittest.TestCase):
         self.make("monitors", {
             "key": "own", "type": "http", "url": HOOK, "interval": "60s", "service": "own", "tags": {"a": "b"},
             "regions": ["own"], "headers": {"X-A": "b"}, "body": "x", "method": "POST", "redirects": 1,
-            "verify": False, "assert": ["status == 200"], "degraded": ["latency > 1s"], "quorum": 1,
+            "verify": False, "degraded": {"not": "latency <= 1s"}, "quorum": 1,
+            "assert": ["status == 200", {"or": ["[STATUS] == any(200, 204)", {"and": ["body contains x"]}]}],
             "page_on": ["down", "degraded"], "paused": True, "family": "ipv4", "confirm": False})
         self.make("monitors", {
             "key": "own-https", "type": "http", "url": "https://shop.example.com/", "interval": "60s",
@@ -172,7 +173,9 @@ class Contract(unittest.TestCase):
                                "server_name": "a.example", "alpn": ["h2"], "min_version": "1.3",
                                "verify": True, "assert": "certificate expires in > 14d"})
         self.make("monitors", {"key": "own-dns", "type": "dns", "host": "example.com", "record": "A",
-                               "resolver": "127.0.0.1:53", "transport": "tcp", "interval": "60s"})
+                               "resolver": "127.0.0.1:853", "transport": "tls", "server_name": "dns.example.com",
+                               "verify": False, "recursion": False, "dnssec": True, "rcode": "NXDOMAIN",
+                               "interval": "60s"})
         self.make("status-pages", {"slug": "own", "title": "Ours", "description": "x", "noindex": True,
                                    "homepage": "https://example.com/", "contact": "o@example.com",
                                    "groups": [{"name": "Site", "components": [{"monitor": "own"}]}]})
