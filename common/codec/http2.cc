@@ -91,11 +91,11 @@ struct Session::Impl {
           return of(self).on_frame(*frame);
         });
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(
-        c, [](nghttp2_session*, std::uint8_t, std::int32_t stream, const std::uint8_t* data,
-              std::size_t size, void* self) { return of(self).on_data(stream, view(data, size)); });
+        c, [](nghttp2_session*, std::uint8_t, std::int32_t on, const std::uint8_t* data,
+              std::size_t size, void* self) { return of(self).on_data(on, view(data, size)); });
     nghttp2_session_callbacks_set_on_stream_close_callback(
-        c, [](nghttp2_session*, std::int32_t stream, std::uint32_t code, void* self) {
-          return of(self).on_close(stream, code);
+        c, [](nghttp2_session*, std::int32_t on, std::uint32_t code, void* self) {
+          return of(self).on_close(on, code);
         });
     nghttp2_session_callbacks_set_error_callback2(
         c, [](nghttp2_session*, int, const char* text, std::size_t size, void* self) {
