@@ -24,7 +24,7 @@ void Scheduler::reshare() {
   }
   for (auto& [interval, queue] : queues_) {
     const double part = static_cast<double>(queue.series) / static_cast<double>(interval) / need;
-    const auto share = static_cast<std::uint32_t>(part * (max_in_flight_ / 2));
+    const auto share = static_cast<std::uint32_t>(part * max_in_flight_ / 2);
     queue.share = std::max(share, 1U);
   }
 }

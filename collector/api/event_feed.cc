@@ -43,7 +43,7 @@ void EventFeed::follow(codec::HttpRequest request, std::set<std::string> topics,
   head.headers.push_back({"X-Accel-Buffering", "no"});  // nginx would hold events back.
   head.body = "retry: 2000\n\n";
   Reader reader;
-  reader.stream = std::move(responder).start_stream(std::move(head));
+  reader.stream = std::move(responder).start_stream(head);
   if (reader.stream == nullptr) return;
   reader.request = std::move(request);
   reader.topics = std::move(topics);

@@ -463,7 +463,7 @@ class Judgement {
   Culprit blame_all(const Compiled& c, const std::string& path, bool wanted) {
     Culprit out;
     for (std::size_t i = 0; i < c.parts.size() && i < kBlamedMax; ++i) {
-      const Culprit one = blame(c.parts[i], part_path(c, path, i), wanted);
+      Culprit one = blame(c.parts[i], part_path(c, path, i), wanted);
       if (i == 0) {
         out = {one.subject, path, one.text};
         if (c.parts.size() == 1) return one;

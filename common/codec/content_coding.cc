@@ -24,6 +24,7 @@ tl::unexpected<DecodeError> error(Kind kind, std::string text) {
 /// What a decoder has put out so far, within the limit.
 class Output {
  public:
+  // NOLINTNEXTLINE(cppcoreguidelines-pro-type-member-init): a decoder writes the buffer first.
   Output(std::string_view coding, std::size_t most)
       : coding_(coding),
         most_(most) {}

@@ -247,7 +247,7 @@ std::string alpn(ByteSpan value, bool& ok) {
 std::string service_parameter(std::uint16_t key, ByteSpan value, bool& ok) {
   static constexpr std::array<const char*, 7> kKeys{"mandatory", "alpn", "no-default-alpn", "port",
                                                     "ipv4hint",  "ech",  "ipv6hint"};
-  const std::string name = key < kKeys.size() ? kKeys[key] : fmt::format("key{}", key);
+  std::string name = key < kKeys.size() ? kKeys[key] : fmt::format("key{}", key);
   switch (key) {
     case 0: {
       ok = ok && !value.empty() && value.size() % 2 == 0;

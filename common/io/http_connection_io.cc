@@ -119,6 +119,7 @@ void HttpServer::Connection::go_on() {
 }
 
 bool HttpServer::Connection::read_some() {
+  // NOLINTNEXTLINE(cppcoreguidelines-pro-type-member-init): only what was read is looked at.
   std::array<char, kReadBytes> buffer;
   std::size_t n = 0;
   switch (read(buffer, n)) {

@@ -55,7 +55,7 @@ std::string json_string(std::string_view text) {
 }
 
 void append_number(std::string& out, std::uint64_t n) {
-  std::array<char, 20> digits;
+  std::array<char, 20> digits{};
   const auto [end, ec] = std::to_chars(digits.begin(), digits.end(), n);
   out.append(digits.data(), end);
 }

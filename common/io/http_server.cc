@@ -261,7 +261,7 @@ void HttpResponder::post(HttpResponse response) && {
       });
 }
 
-std::unique_ptr<HttpStream> HttpResponder::start_stream(HttpResponse head) && {
+std::unique_ptr<HttpStream> HttpResponder::start_stream(const HttpResponse& head) && {
   CHECK(loop_ != nullptr);
   loop_ = nullptr;
   const auto alive = server_.lock();
@@ -269,7 +269,7 @@ std::unique_ptr<HttpStream> HttpResponder::start_stream(HttpResponse head) && {
   HttpServer::Impl& server = **static_cast<HttpServer::Impl**>(alive.get());
   HttpServer::Connection* const connection = server.find(connection_, serial_);
   if (connection == nullptr) return nullptr;
-  std::unique_ptr<HttpStream> stream = connection->start_stream(std::move(head));
+  std::unique_ptr<HttpStream> stream = connection->start_stream(head);
   if (!connection->inside_handler() && !connection->advance()) server.remove(connection_);
   return stream;
 }

@@ -148,7 +148,7 @@ class HttpResponder {
   /// closes). `head.body` is the beginning of the body. On the loop's thread, also inside the
   /// handler. Null when there is nothing to stream: the client has gone, asked by HEAD (and has its
   /// answer), or heard 503 because there are streams_max streams or the server drains.
-  std::unique_ptr<HttpStream> start_stream(HttpResponse head) &&;
+  std::unique_ptr<HttpStream> start_stream(const HttpResponse& head) &&;
 
  private:
   friend class HttpServer;

@@ -130,7 +130,7 @@ class HttpServer::Connection {
   /// Does all that can be done now. False: the connection has ended.
   bool advance();
   void take_answer(HttpResponse response);
-  std::unique_ptr<HttpStream> start_stream(HttpResponse head);
+  std::unique_ptr<HttpStream> start_stream(const HttpResponse& head);
   void on_deadline();
 
   /// For the stream's owner.

@@ -16,7 +16,7 @@ constexpr std::string_view kLastChunk = "0\r\n\r\n";
 
 // --- the connection's side ---
 
-std::unique_ptr<HttpStream> HttpServer::Connection::start_stream(HttpResponse head) {
+std::unique_ptr<HttpStream> HttpServer::Connection::start_stream(const HttpResponse& head) {
   if (server_.draining || server_.stats.streams >= server_.options.streams_max) {
     HttpResponse busy = HttpResponse::problem(503, "too many streams are open");
     busy.headers.push_back({"Retry-After", "5"});
