@@ -2,6 +2,7 @@
 
 #include "common/base/defer.h"
 #include "common/io/openssl_error.h"
+#include "common/io/tls_library.h"
 #include "common/io/tls_stream.h"
 
 #include <openssl/pem.h>
@@ -15,7 +16,7 @@ TlsContext::TlsContext(ssl_ctx_st* ctx)
 TlsContext::~TlsContext() { SSL_CTX_free(ctx_); }
 
 Expected<std::shared_ptr<TlsContext>> TlsContext::make() {
-  SSL_CTX* ctx = SSL_CTX_new(TLS_client_method());
+  SSL_CTX* ctx = SSL_CTX_new_ex(tls_library(), nullptr, TLS_client_method());
   if (ctx == nullptr) return fail(Errc::kUnavailable, "OpenSSL: {}", take_openssl_error());
   std::shared_ptr<TlsContext> out{new TlsContext{ctx}};
   SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
@@ -45,10 +46,15 @@ Expected<std::shared_ptr<TlsContext>> TlsContext::from_pem(const std::string& ca
   const Defer free_bio{[&] { BIO_free(bio); }};
   X509_STORE* store = SSL_CTX_get_cert_store(out->ctx_);
   int count = 0;
-  while (X509* certificate = PEM_read_bio_X509(bio, nullptr, nullptr, nullptr)) {
-    const int added = X509_STORE_add_cert(store, certificate);
-    X509_free(certificate);
-    if (added != 1) return fail(Errc::kInvalid, "ca: {}", take_openssl_error());
+  for (;;) {
+    X509* certificate = X509_new_ex(tls_library(), nullptr);
+    if (certificate == nullptr)
+      return fail(Errc::kUnavailable, "OpenSSL: {}", take_openssl_error());
+    const Defer free_certificate{[&] { X509_free(certificate); }};
+    if (PEM_read_bio_X509(bio, &certificate, nullptr, nullptr) == nullptr) break;
+    if (X509_STORE_add_cert(store, certificate) != 1) {
+      return fail(Errc::kInvalid, "ca: {}", take_openssl_error());
+    }
     ++count;
   }
   const std::string why = take_openssl_error();  // The end of the text is an error as well.
