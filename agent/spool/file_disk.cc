@@ -49,9 +49,9 @@ Expected<std::unique_ptr<FileDisk>> FileDisk::open(io::EventLoop& loop, std::str
   TRY(io::make_directory(directory, io::kPrivateDirectory));
   TRY_ASSIGN(const auto names, names_in(directory));
   for (const std::string& name : names) {
-    if (name.ends_with(kTemporary) && ::unlink((directory + "/" + name).c_str()) != 0) {
-      return failed("remove", directory + "/" + name);
-    }
+    if (!name.ends_with(kTemporary)) continue;
+    const std::string path = fmt::format("{}/{}", directory, name);
+    if (::unlink(path.c_str()) != 0) return failed("remove", path);
   }
   return std::unique_ptr<FileDisk>(new FileDisk(loop, std::move(directory)));
 }

@@ -116,7 +116,7 @@ struct FrameWriter::Impl {
   // --- writing ---
   void close(const OpenKey& key, OpenFrame& open);
   Stream& current(const OpenKey& key);
-  void enqueue(Stream& stream, FramePtr frame);
+  void enqueue(Stream& stream, const FramePtr& frame);
   bool append(const FramePtr& frame);
   void abandon_segments();
   void append_all();
@@ -333,10 +333,10 @@ void FrameWriter::Impl::close(const OpenKey& key, OpenFrame& open) {
   CHECK(header.has_value());
   frame->ref = header->ref;
   open = {};
-  enqueue(stream, std::move(frame));
+  enqueue(stream, frame);
 }
 
-void FrameWriter::Impl::enqueue(Stream& stream, FramePtr frame) {
+void FrameWriter::Impl::enqueue(Stream& stream, const FramePtr& frame) {
   stream.next_seq = frame->ref.last + 1;
   stream.last_digest = frame->ref.digest;
   stream.frames.push_back(frame);
@@ -429,12 +429,13 @@ void FrameWriter::Impl::start_sync() {
   syncing = true;
   const std::size_t count = unsynced.size();
   TOCSIN_CRASH_POINT("spool.sync.before");
-  disk.sync({names.begin(), names.end()},
-            [this, count, at = rewrites, weak = std::weak_ptr<bool>(alive)](Expected<void> done) {
-              if (weak.expired()) return;
-              // The frames moved to other files meanwhile: this sync was of the old ones.
-              finish_sync(at == rewrites ? count : 0, done);
-            });
+  disk.sync(
+      {names.begin(), names.end()},
+      [this, count, at = rewrites, weak = std::weak_ptr<bool>(alive)](const Expected<void>& done) {
+        if (weak.expired()) return;
+        // The frames moved to other files meanwhile: this sync was of the old ones.
+        finish_sync(at == rewrites ? count : 0, done);
+      });
 }
 
 void FrameWriter::Impl::finish_sync(std::size_t count, const Expected<void>& done) {
@@ -873,16 +874,16 @@ void FrameWriter::restream(const std::vector<StreamId>& ids, Now now) {
     CHECK(decoded.has_value());
     frame->ref = decoded->header.ref;
     frame->entries = gap.frames;
-    impl_->enqueue(stream, std::move(frame));
+    impl_->enqueue(stream, frame);
   }
   impl_->restreams_after_sync.push_back(ids);
   if (impl_->unsynced.empty()) {
     // Nothing to carry over: an empty sync of the epoch file's directory makes the order the same.
     impl_->syncing = true;
-    impl_->disk.sync(
-        {}, [impl = impl_.get(), weak = std::weak_ptr<bool>(impl_->alive)](Expected<void> done) {
-          if (!weak.expired()) impl->finish_sync(0, done);
-        });
+    impl_->disk.sync({}, [impl = impl_.get(),
+                          weak = std::weak_ptr<bool>(impl_->alive)](const Expected<void>& done) {
+      if (!weak.expired()) impl->finish_sync(0, done);
+    });
     return;
   }
   impl_->start_sync();

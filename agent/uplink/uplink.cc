@@ -250,6 +250,7 @@ class Uplink::Thread {
     Tagged tagged{link_, std::move(event)};
     // Only ups and downs use the reserve, one pair per connection and at most ten connections a
     // second: a loop that is behind by more than that is stuck, and its watchdog will say so.
+    // NOLINTNEXTLINE(bugprone-use-after-move): a mailbox without room leaves the value alone.
     while (!owner_.events_.push(std::move(tagged))) {
       if (owner_.commands_.closed()) return;
       (void)io::zmq_wait({}, std::chrono::milliseconds{20});

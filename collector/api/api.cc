@@ -14,7 +14,6 @@
 namespace tocsin::collector {
 
 using codec::HttpMethod;
-using codec::Node;
 using io::HttpResponse;
 
 void Api::Call::answer(HttpResponse response) const {

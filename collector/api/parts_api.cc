@@ -201,8 +201,8 @@ void Api::add_user_parts(Router& router) {
     return authorize(call.principal, action, {Part::kCollection, user});
   };
   // Naming a file of the collector's disk is not for everybody.
-  const auto check_secret = [](const Call& call, const auto& part,
-                               std::vector<FieldError>& errors) {
+  const auto check_secret = []([[maybe_unused]] const Call& call, [[maybe_unused]] const auto& part,
+                               [[maybe_unused]] std::vector<FieldError>& errors) {
     if constexpr (std::is_same_v<Part, ContactPart>) {
       if (!part.secret_file.empty() && call.principal.role < Role::kEditor) {
         errors.push_back({"secret", "expected none: naming a secret's file is for an editor"});

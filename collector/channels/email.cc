@@ -104,9 +104,9 @@ std::unique_ptr<SendHandle> EmailChannel::post(const OutboxRow& message, std::st
     mail.username = options_.username;
     mail.password = io::Secret{*std::move(password)};
   }
-  handle->mail = client_->start(std::move(mail), [done = std::move(done)](io::SmtpAnswer answer) {
-    done(judge_mail_answer(answer));
-  });
+  handle->mail = client_->start(
+      std::move(mail),
+      [done = std::move(done)](const io::SmtpAnswer& answer) { done(judge_mail_answer(answer)); });
   return handle;
 }
 

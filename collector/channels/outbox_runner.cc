@@ -284,7 +284,7 @@ void OutboxRunner::hand_back_surplus(Destination& destination) {
   }
 }
 
-void OutboxRunner::hold(const Send& send, Duration retry_in, std::string why) {
+void OutboxRunner::hold(const Send& send, Duration retry_in, const std::string& why) {
   for (const OutboxItem& item : send.items) {
     record(send, item, DeliveryOutcome::kHeld, retry_in, 0, why.empty() ? why : "held: " + why);
   }

@@ -126,7 +126,7 @@ class OutboxRunner {
   /// Whether it may go now by its destination's rate; if not, it was held.
   bool in_turn(Destination& destination, const Send& send, bool gather);
   void hand_back_surplus(Destination& destination);
-  void hold(const Send& send, Duration retry_in, std::string why);
+  void hold(const Send& send, Duration retry_in, const std::string& why);
   bool too_late(const Send& send) const;
   void begin(const std::string& name, std::unique_ptr<Send> send);
   void on_result(const NotificationId& id, const SendResult& result);

@@ -378,14 +378,14 @@ void EngineThread::recover() {
   }
   let_out();
   orders_.emplace_back(SessionsForgotten{});
-  const auto drop = [this](EngineInput input) {
+  const auto drop = [this](const EngineInput& input) {
     ++counters_.dropped;
     if (input.answer) {
       input.answer(Reply{Error{Errc::kUnavailable, "the store does not work now"}, {}, {}});
     }
   };
   if (held_) drop(*std::exchange(held_, std::nullopt));
-  while (auto input = inbox_.try_pop()) drop(*std::move(input));
+  while (auto input = inbox_.try_pop()) drop(*input);
 
   ports_.store.accept_commits();
   io::Mailbox<int> pause(1);
@@ -395,7 +395,7 @@ void EngineThread::recover() {
     log::error("the engine cannot be restored", {{"error", restored.error()}});
     if (inbox_.closed()) {
       // Told to stop: what is stored is safe, what is not stays with the agents.
-      while (auto input = inbox_.try_pop()) drop(*std::move(input));
+      while (auto input = inbox_.try_pop()) drop(*input);
       abandoned_ = true;
       return;
     }

@@ -121,8 +121,7 @@ void Gate::frame(const Connection& from, Bytes body, GateOutput& out) {
   }
   const auto nack = [&](Rejection why, std::string detail) {
     if (auto stream = claimed_stream(*agent, as_bytes(body))) {
-      out.replies.emplace_back(from.routing_id,
-                               Nack{std::move(*stream), NackCode::kMalformed, Duration{0}});
+      out.replies.emplace_back(from.routing_id, Nack{*stream, NackCode::kMalformed, Duration{0}});
     }
     out.rejected.push_back({why, who, std::move(detail)});
   };

@@ -27,7 +27,7 @@ Expected<std::string> read_secret_file(const std::string& secrets_dir, const std
   }
   if (!fd) fd = Fd{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY)};
   if (!fd) return fail_errno("open secret file " + path, errno);
-  std::array<char, kSecretFileBytesMax + 1> buffer;
+  std::array<char, kSecretFileBytesMax + 1> buffer{};
   std::string out;
   while (out.size() <= kSecretFileBytesMax) {
     const ssize_t n = ::read(fd.get(), buffer.data(), buffer.size());

@@ -107,7 +107,7 @@ struct Talk {
 std::size_t on_read(char* out, std::size_t, std::size_t room, void* self) {
   Talk& t = *static_cast<Talk*>(self);
   const std::size_t n = std::min(room, t.mail.data.size() - t.sent);
-  std::memcpy(out, t.mail.data.data() + t.sent, n);
+  std::copy_n(t.mail.data.data() + t.sent, n, out);
   t.sent += n;
   // With the end known libcurl sends the final dot: from here on the server may have the message.
   if (n == 0) t.stage = Talk::Stage::kHandedOver;

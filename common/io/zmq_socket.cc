@@ -38,6 +38,7 @@ Unexpected fail_zmq(std::string_view what, int error) {
 /// A zmq_msg_t that closes itself.
 class Part {
  public:
+  // NOLINTNEXTLINE(cppcoreguidelines-pro-type-member-init): zmq_msg_init does.
   Part() { zmq_msg_init(&message_); }
 
   ~Part() { zmq_msg_close(&message_); }
