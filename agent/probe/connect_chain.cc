@@ -149,17 +149,19 @@ void ConnectChain::on_ready() {
 
 void ConnectChain::on_writable(Racer& racer) {
   const std::unique_ptr<Racer> mine = take(racer);
-  const std::string remote = mine->address.with_port(plan_.port);
   auto failed = io::connect_result(mine->connection->fd(), mine->address, plan_.port);
   if (failed) {
-    note(remote, *std::move(failed));
+    note(mine->address.with_port(plan_.port), *std::move(failed));
     return next_address();
   }
   racing_.clear();
   address_timer_.reset();
-  seen_.remote = remote;
+  if (next_ > 1) seen_.remote = mine->address.with_port(plan_.port);
   connection_ = std::move(mine->connection);
   connection_->set_handler(*this);
+  // Whoever sends once has nothing that could be held back.
+  const bool dialogue = !plan_.tunnel.empty() || plan_.starttls != StartTls::kNone || plan_.tls;
+  if (dialogue) io::send_without_delay(connection_->fd());
   if (!plan_.tunnel.empty()) {
     state_ = State::kTunnelling;
     tunnel_.emplace(plan_.tunnel, seen_.remote);

@@ -38,8 +38,8 @@ struct ConnectPlan {
   IpFamily family = IpFamily::kAny;
   bool tls = false;
   bool verify = true;
-  std::string ca_pem;    ///< Empty: the system's roots.
-  std::string tls_name;  ///< SNI and the certificate's name; empty: `host`.
+  std::string_view ca_pem;  ///< Empty: the system's roots. Of the spec, which outlives the chain.
+  std::string tls_name;     ///< SNI and the certificate's name; empty: `host`.
   bool tls_name_is_address = false;
   std::string_view alpn;  ///< See TlsStream::offer_alpn; empty: what `wishes` says. Static.
   std::shared_ptr<const io::TlsIdentity> identity;  ///< Null: none.

@@ -75,7 +75,7 @@ void HttpProbe::begin_hop() {
 
 void HttpProbe::connect() {
   // Said before anything is connected, because the spec is to blame.
-  const auto encodable = http1::encode_request(request());
+  const auto encodable = http1::check_request(request());
   if (!encodable) return finish(Failure{Reason::kPolicyUnsupported, encodable.error().text});
   state_ = State::kConnecting;
   if (phases().phase() != Phase::kDns) phases().enter(Phase::kDns, latency_clock());
@@ -139,6 +139,7 @@ void HttpProbe::on_connected(std::unique_ptr<Connection> connection) {
                           fmt::format("{} did not agree on HTTP/2 (ALPN)", seen().remote)});
   }
   if (http2) {
+    io::send_without_delay(connection_->fd());
     exchange_ = std::make_unique<http2::Session>();
   } else {
     exchange_ = std::make_unique<http1::Exchange>();
@@ -183,6 +184,7 @@ bool HttpProbe::flush() {
     if (bytes.empty()) return true;
     const IoResult result = connection_->write(bytes);
     if (result.step == IoStep::kAgain) {
+      io::send_without_delay(connection_->fd());
       connection_->want(state_ == State::kSending ? io::Interest::kWrite : io::Interest::kBoth);
       return false;
     }

@@ -24,7 +24,7 @@ Expected<std::unique_ptr<ProbeContext>> ProbeContext::open(io::EventLoop& loop, 
   return out;
 }
 
-Expected<std::shared_ptr<const io::TlsContext>> ProbeContext::tls(const std::string& ca_pem) {
+Expected<std::shared_ptr<const io::TlsContext>> ProbeContext::tls(std::string_view ca_pem) {
   if (ca_pem.empty()) {
     if (system_roots_ == nullptr) {
       TRY_ASSIGN(system_roots_, io::TlsContext::from_file(options_.ca_path));
@@ -33,9 +33,10 @@ Expected<std::shared_ptr<const io::TlsContext>> ProbeContext::tls(const std::str
   }
   const auto known = other_roots_.find(ca_pem);
   if (known != other_roots_.end()) return known->second;
-  TRY_ASSIGN(std::shared_ptr<const io::TlsContext> made, io::TlsContext::from_pem(ca_pem));
+  std::string pem{ca_pem};
+  TRY_ASSIGN(std::shared_ptr<const io::TlsContext> made, io::TlsContext::from_pem(pem));
   if (other_roots_.size() >= kTlsContextsMax) other_roots_.clear();
-  other_roots_.emplace(ca_pem, made);
+  other_roots_.emplace(std::move(pem), made);
   return made;
 }
 

@@ -59,7 +59,7 @@ class ProbeContext {
   const std::string& user_agent() const { return options_.user_agent; }
 
   /// The system's roots, loaded at the first use, or those of `ca_pem` when it is not empty.
-  Expected<std::shared_ptr<const io::TlsContext>> tls(const std::string& ca_pem);
+  Expected<std::shared_ptr<const io::TlsContext>> tls(std::string_view ca_pem);
 
   /// The first of the configured servers, or else of the system's, that has such an address.
   Expected<io::DnsServer> default_dns_server(IpFamily family) const;
@@ -96,7 +96,7 @@ class ProbeContext {
   Options options_;
   std::unique_ptr<io::Resolver> resolver_;
   std::shared_ptr<const io::TlsContext> system_roots_;  ///< Shared with the connections under way.
-  std::map<std::string, std::shared_ptr<const io::TlsContext>> other_roots_;
+  std::map<std::string, std::shared_ptr<const io::TlsContext>, std::less<>> other_roots_;
   std::map<std::tuple<std::string, bool, std::int64_t>, std::shared_ptr<io::DnsChannel>> channels_;
 
   struct Identity {

@@ -65,7 +65,7 @@ void TcpProbe::on_ready() {
 void TcpProbe::step_send() {
   while (sent_ < target_.send.size()) {
     const IoResult result = connection_->write(std::string_view{target_.send}.substr(sent_));
-    if (result.step == IoStep::kAgain) return;
+    if (result.step == IoStep::kAgain) return io::send_without_delay(connection_->fd());
     if (result.step != IoStep::kDone) {
       return finish(Failure{Reason::kTcpReset, fmt::format("{}: {}", seen().remote, result.text)});
     }

@@ -340,12 +340,14 @@ void Api::add_user_parts(Router& router) {
         }
         Spec part = Part::read(form, errors);
         part.id = found.part->id;
+        bool another_secret = false;
         if constexpr (std::is_same_v<Part, ContactPart>) {
+          another_secret = part.secret_file != found.part->secret_file;
           if (part.key != found.part->key && errors.empty()) {
             errors.push_back({"key", "expected its key: that cannot change"});
           }
-          if (part.secret_file != found.part->secret_file) check_secret(call, part, errors);
         }
+        if (another_secret) check_secret(call, part, errors);
         if (!errors.empty()) return call.answer(field_problem(errors));
         UserSpec after = *found.user;
         (after.*Part::kMember)[found.index] = part;

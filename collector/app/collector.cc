@@ -101,7 +101,7 @@ struct Collector::Impl {
   BundleSource bundle_source() const { return {keys.public_key, ingest->endpoint(), hostname()}; }
 
   void reload();
-  void apply(std::shared_ptr<const MonitorsFile> file);
+  void apply(const std::shared_ptr<const MonitorsFile>& file);
   void drain(std::function<void()> done);
   void look_at_drain();
 
@@ -443,7 +443,7 @@ void Collector::Impl::reload() {
   apply(std::make_shared<const MonitorsFile>(*std::move(file)));
 }
 
-void Collector::Impl::apply(std::shared_ptr<const MonitorsFile> file) {
+void Collector::Impl::apply(const std::shared_ptr<const MonitorsFile>& file) {
   EngineInput input{
       apply_event(*file), [this, file](Reply reply) {
         loop.post([file, reply = std::move(reply)] {

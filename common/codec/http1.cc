@@ -29,7 +29,7 @@ bool is_framing(std::string_view name) {
 
 }  // namespace
 
-Expected<std::string> encode_request(const Request& request) {
+Expected<void> check_request(const Request& request) {
   if (!is_token(request.method)) {
     return fail(Errc::kInvalid, "'{}' is not a method", printable(request.method, 40));
   }
@@ -43,6 +43,11 @@ Expected<std::string> encode_request(const Request& request) {
                   printable(header.name, 80));
     }
   }
+  return {};
+}
+
+Expected<std::string> encode_request(const Request& request) {
+  TRY(check_request(request));
   std::string out;
   out.reserve(256 + request.url.path.size() + request.body.size());
   out.append(request.method).append(" ");

@@ -34,6 +34,9 @@ struct Request {
 /// among the headers: those are ours to say.
 Expected<std::string> encode_request(const Request& request);
 
+/// Whether encode_request would refuse it, and why.
+Expected<void> check_request(const Request& request);
+
 struct ResponseLimits {
   std::size_t head_bytes = 64 * 1024;  ///< Names and values, all interim heads included.
   std::size_t headers = 100;

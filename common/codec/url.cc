@@ -4,6 +4,7 @@
 #include "common/base/strings.h"
 
 #include <algorithm>
+#include <array>
 #include <vector>
 
 namespace tocsin {
@@ -18,10 +19,15 @@ bool is_alnum(char c) { return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A
 
 /// pchar, "/" and "?" of RFC 3986 appendix A, and the characters that browsers send unescaped in
 /// queries: | [ ] { } ^ `.
-bool is_path_char(char c) {
-  return is_alnum(c) ||
-         std::string_view{"-._~!$&'()*+,;=:@/?|[]{}^`%"}.find(c) != std::string_view::npos;
-}
+constexpr std::array<bool, 256> kPathChars = [] {
+  std::array<bool, 256> out{};
+  constexpr std::string_view kAll =
+      "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-._~!$&'()*+,;=:@/?|[]{}^`%";
+  for (const char c : kAll) out[static_cast<std::uint8_t>(c)] = true;
+  return out;
+}();
+
+bool is_path_char(char c) { return kPathChars[static_cast<std::uint8_t>(c)]; }
 
 template <class... Args>
 [[nodiscard]] Unexpected bad(std::string_view text, fmt::format_string<Args...> format,
@@ -57,6 +63,7 @@ Expected<void> check_path(std::string_view text, std::string_view path) {
 
 /// RFC 3986 section 5.2.4 on a path that starts with '/'.
 std::string remove_dot_segments(std::string_view path) {
+  if (path.find("/.") == std::string_view::npos) return std::string{path};
   std::vector<std::string_view> kept;
   const std::vector<std::string_view> segments = split(path.substr(1), '/');
   for (std::size_t i = 0; i < segments.size(); ++i) {
@@ -175,6 +182,8 @@ Expected<void> set_path(std::string_view text, std::string_view path, std::strin
   TRY(check_path(text, query));
   url.path = remove_dot_segments(path.empty() ? "/" : path);
   url.path += query;
+  constexpr std::size_t kRestMax = 32;  // Scheme, brackets and port.
+  if (url.host.size() + url.path.size() + kRestMax <= Url::kSizeMax) return {};
   if (url.str().size() > Url::kSizeMax) return bad(text, "too long after resolving");
   return {};
 }

@@ -82,8 +82,6 @@ tl::expected<Fd, Failure> start_connect(const IpAddress& address, std::uint16_t 
   Fd fd{::socket(address.is_v4() ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
                  IPPROTO_TCP)};
   if (!fd) return tl::unexpected{failure_of(errno, true, address, port)};
-  const int on = 1;
-  ::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   const Endpoint to = endpoint_of(address, port);
   if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&to.storage), to.size) == 0 ||
       errno == EINPROGRESS) {
@@ -119,6 +117,11 @@ Expected<IpAddress> local_address(int fd) {
   std::array<std::uint8_t, 16> bytes{};
   std::memcpy(bytes.data(), &in.sin6_addr, bytes.size());
   return IpAddress::v6(bytes);
+}
+
+void send_without_delay(int fd) {
+  const int on = 1;
+  ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 }
 
 void close_by_reset(int fd) {

@@ -17,6 +17,10 @@ namespace tocsin::io {
 /// no free port), or with a connect.* reason.
 tl::expected<Fd, Failure> start_connect(const IpAddress& address, std::uint16_t port);
 
+/// Nothing is held back from here on to be sent with more (Nagle's algorithm, RFC 9293 section
+/// 3.7.4). For connections that are written to more than once.
+void send_without_delay(int fd);
+
 /// Once writable: nothing if connected, else why not.
 std::optional<Failure> connect_result(int fd, const IpAddress& address, std::uint16_t port);
 
