@@ -151,10 +151,11 @@ Expected<void> Agent::open_http() {
   io::HttpServerOptions options;
   options.listen = config_.listen;
   options.connections_max = 64;
-  auto server = io::HttpServer::open(
-      loop_, std::move(options), [this](codec::HttpRequest request, io::HttpResponder responder) {
-        answer(request, std::move(responder));
-      });
+  auto server =
+      io::HttpServer::open(loop_, std::move(options),
+                           [this](const codec::HttpRequest& request, io::HttpResponder responder) {
+                             answer(request, std::move(responder));
+                           });
   if (!server) {
     return fail(server.error().code, "{}: listen: {}", config_.where("listen"),
                 server.error().text);
@@ -299,13 +300,13 @@ void Agent::carry_out(const Notice& notice) {
 
 void Agent::on_spool(SpoolEvent event) {
   if (auto* synced = std::get_if<FrameSynced>(&event)) {
-    feed(SpoolSynced{std::move(synced->frame)});
+    feed(SpoolSynced{synced->frame});
   } else if (auto* replaced = std::get_if<FramesReplaced>(&event)) {
     log::warning("results given up", {{"stream", to_string(replaced->gap.stream)},
                                       {"first", replaced->gap.first},
                                       {"last", replaced->gap.last},
                                       {"results", replaced->gap.results}});
-    feed(SpoolReplaced{std::move(replaced->gap)});
+    feed(SpoolReplaced{replaced->gap});
   } else {
     auto& restreamed = std::get<Restreamed>(event);
     log::info("streams written anew", {{"streams", restreamed.old_streams.size()}});

@@ -19,8 +19,8 @@ using codec::Node;
 
 /// Where a variable puts its value: a top key, or one below it.
 struct Override {
-  const char* variable;
-  const char* key;
+  const char* variable = nullptr;
+  const char* key = nullptr;
   const char* below = nullptr;
 };
 

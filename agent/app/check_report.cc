@@ -43,7 +43,7 @@ std::size_t columns_of(std::string_view text) {
 }
 
 std::string cut(std::string_view text, std::size_t columns) {
-  const std::string shown = printable(text, 4 * columns);
+  std::string shown = printable(text, 4 * columns);
   if (columns_of(shown) <= columns) return shown;
   std::string out;
   std::size_t used = 0;

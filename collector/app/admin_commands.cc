@@ -35,7 +35,7 @@ AdminCommands::AdminCommands(Ports ports)
     : ports_(std::move(ports)) {}
 
 void AdminCommands::handle(const Node& request, const std::string& actor,
-                           AdminServer::Answer answer) {
+                           const AdminServer::Answer& answer) {
   if (auto done = dispatch(request, actor, answer); !done) answer(admin_error(done.error()));
 }
 
@@ -138,7 +138,7 @@ Expected<void> AdminCommands::make_admin(const std::string& key, const std::stri
   create.edit.users.push_back(std::move(user));
   create.edit.preconditions.push_back({{ObjectKind::kUser, key}, std::uint64_t{0}});
   create.actor = actor;
-  EngineInput input{std::move(create), [this, then = std::move(then), answer](Reply reply) {
+  EngineInput input{std::move(create), [this, then = std::move(then), answer](const Reply& reply) {
                       ports_.loop.post([then, answer, reply] {
                         if (reply.error) return answer(admin_error(*reply.error));
                         if (auto done = then(); !done) answer(admin_error(done.error()));

@@ -46,7 +46,8 @@ class AdminCommands {
   explicit AdminCommands(Ports ports);
 
   /// An AdminServer::Handler.
-  void handle(const codec::Node& request, const std::string& actor, AdminServer::Answer answer);
+  void handle(const codec::Node& request, const std::string& actor,
+              const AdminServer::Answer& answer);
 
  private:
   Expected<void> dispatch(const codec::Node& request, const std::string& actor,

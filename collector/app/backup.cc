@@ -177,8 +177,8 @@ Expected<void> give_to_owner_of(const std::string& directory, const std::string&
 Expected<std::vector<std::string>> present(const std::string& state_dir) {
   TRY_ASSIGN(std::vector<std::string> out, plain_files(state_dir));
   for (const char* suffix : {"", "-wal", "-shm"}) {
-    const std::string name = std::string{kSqliteFile} + suffix;
-    if (fs::exists(state_dir + "/" + name)) out.push_back(name);
+    std::string name = fmt::format("{}{}", kSqliteFile, suffix);
+    if (fs::exists(fmt::format("{}/{}", state_dir, name))) out.push_back(std::move(name));
   }
   return out;
 }
@@ -208,7 +208,8 @@ Expected<BackupInfo> make_backup(const std::string& state_dir, std::string targe
   info.created = now;
   TRY_ASSIGN(const std::vector<std::string> names, plain_files(state_dir));
   for (const std::string& name : names) {
-    TRY_ASSIGN(BackupFile file, read_through(state_dir + "/" + name, partial + "/" + name));
+    TRY_ASSIGN(BackupFile file, read_through(fmt::format("{}/{}", state_dir, name),
+                                             fmt::format("{}/{}", partial, name)));
     info.files.push_back(std::move(file));
   }
   const std::string copy = partial + "/" + kSqliteFile;
@@ -275,7 +276,7 @@ Expected<Restored> restore_backup(const std::string& directory, const std::strin
     TRY(io::make_directory(out.kept));
     TRY(give_to_owner_of(state_dir, out.kept));
     for (const std::string& name : before) {
-      TRY(move_file(state_dir + "/" + name, out.kept + "/" + name));
+      TRY(move_file(fmt::format("{}/{}", state_dir, name), fmt::format("{}/{}", out.kept, name)));
     }
     TRY(io::sync_directory(out.kept));
     TRY(io::sync_directory(state_dir));

@@ -26,7 +26,7 @@ std::string to_the_second(WallTime t) { return format_rfc3339(t).substr(0, 19) +
 
 /// Only the clock on the page's own day; the zone is named once for all, at the foot.
 std::string near_text(WallTime t, WallTime now) {
-  const std::string clock = format_rfc3339(t).substr(11, 8);
+  std::string clock = format_rfc3339(t).substr(11, 8);
   if (day_of(t) == day_of(now)) return clock;
   return fmt::format("{}, {}", format_day(day_of(t)), clock);
 }

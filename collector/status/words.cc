@@ -54,8 +54,9 @@ std::string format_day(std::int64_t day) {
   constexpr std::array kMonths{"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
   const std::string iso = format_rfc3339(WallTime{day * kSecondsPerDay * 1'000'000});
-  const auto month = static_cast<std::size_t>((iso[5] - '0') * 10 + (iso[6] - '0'));
-  const int date = (iso[8] - '0') * 10 + (iso[9] - '0');
+  const auto digit = [&iso](std::size_t at) { return static_cast<std::size_t>(iso[at] - '0'); };
+  const std::size_t month = digit(5) * 10 + digit(6);
+  const std::size_t date = digit(8) * 10 + digit(9);
   return fmt::format("{} {} {}", date, kMonths.at(month - 1), iso.substr(0, 4));
 }
 

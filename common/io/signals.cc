@@ -8,8 +8,8 @@
 
 namespace tocsin::io {
 
-// NOLINTNEXTLINE(cppcoreguidelines-pro-type-member-init): sigemptyset and sigprocmask fill the
-// sets.
+// sigemptyset and sigprocmask fill the sets.
+// NOLINTNEXTLINE(cppcoreguidelines-pro-type-member-init)
 Signals::Signals(EventLoop& loop, std::initializer_list<int> signals,
                  std::function<void(int)> on_signal)
     : on_signal_(std::move(on_signal)) {
