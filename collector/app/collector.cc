@@ -345,9 +345,8 @@ Started<void> Collector::Impl::open_admin() {
                            *passwords, pages.get()});
   auto opened = AdminServer::open(
       loop, config.admin_socket_path(),
-      [this](const codec::Node& request, const std::string& actor, AdminServer::Answer answer) {
-        commands->handle(request, actor, std::move(answer));
-      });
+      [this](const codec::Node& request, const std::string& actor,
+             const AdminServer::Answer& answer) { commands->handle(request, actor, answer); });
   if (!opened) return tl::unexpected(start_error(opened.error()));
   admin = *std::move(opened);
   return {};
