@@ -11,7 +11,6 @@
 
 namespace {
 
-using tocsin::HttpExchange;
 using tocsin::http2::Session;
 
 constexpr tocsin::http1::ResponseLimits kLimits{

@@ -9,7 +9,6 @@
 namespace tocsin::sim {
 
 using namespace std::chrono_literals;
-using collector::CatalogEdit;
 
 namespace {
 

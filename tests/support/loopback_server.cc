@@ -188,7 +188,7 @@ FullPort::FullPort() {
   to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   for (io::Fd& fd : fill_) {
     fd.reset(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-    ::connect(fd.get(), reinterpret_cast<sockaddr*>(&to), sizeof to);
+    (void)::connect(fd.get(), reinterpret_cast<sockaddr*>(&to), sizeof to);
   }
 }
 

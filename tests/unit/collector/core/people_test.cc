@@ -31,8 +31,8 @@ struct House : test::EngineRig {
   Reply ask(const Event& event) { return *step(event).reply; }
 
   const AuthTables& auth() {
-    view_ = engine().view(now().wall);
-    return *view_.auth;
+    view = engine().view(now().wall);
+    return *view.auth;
   }
 
   Reply edit_user(const UserSpec& user) {
@@ -58,7 +58,7 @@ struct House : test::EngineRig {
     return row;
   }
 
-  EngineView view_;
+  EngineView view;
 };
 
 TEST(People, APasswordEndsTheSessionsThatTheOldOneOpened) {

@@ -120,12 +120,11 @@ TEST(StatusPage, AStaticComponentIsAsItsReportsSay) {
   World w;
   w.component("Web", S::kUp, 2, 0, 0, 0).fixed("Support desk");
   EXPECT_EQ(w.make().groups[0].components[1].state, PublicState::kOperational);
-  const std::pair<Impact, PublicState> kImpacts[] = {
-      {Impact::kNone, PublicState::kOperational},
-      {Impact::kMinor, PublicState::kDegraded},
-      {Impact::kMajor, PublicState::kPartialOutage},
-      {Impact::kCritical, PublicState::kMajorOutage}};
-  for (const auto& [impact, state] : kImpacts) {
+  const std::pair<Impact, PublicState> impacts[] = {{Impact::kNone, PublicState::kOperational},
+                                                    {Impact::kMinor, PublicState::kDegraded},
+                                                    {Impact::kMajor, PublicState::kPartialOutage},
+                                                    {Impact::kCritical, PublicState::kMajorOutage}};
+  for (const auto& [impact, state] : impacts) {
     w.reports.clear();
     w.report("Calls are not answered", impact, {"support-desk"});
     const PageView page = w.make();
