@@ -15,7 +15,6 @@ non-zero when a check failed or a result was refused, because then the figure me
 
 import argparse
 import json
-import os
 import shutil
 import statistics
 import subprocess
@@ -23,186 +22,20 @@ import sys
 import tempfile
 import time
 import urllib.request
-from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
 sys.dont_write_bytecode = True
-sys.path.insert(0, str(ROOT / "tests" / "integration"))
+
+import prober  # noqa: E402
+from installation import BenchWorld, ROOT, Unusable, cpu_seconds, debian_program, monitors  # noqa: E402
+from report import entry, print_table  # noqa: E402
 
 from background import free_port  # noqa: E402
 from processes import run, until  # noqa: E402
-from world import World  # noqa: E402
 
-WARM_S = 5.0
-WINDOW_S = 6.0
-CONCURRENCY = 64  # Of the floor's closed loop.
-TARGET_ADDRESSES = 16  # bench/floor/addresses.h
 LOAD_S = 5
 LOAD_SERIES = 5000
 STORE_S = 3
-
-
-class Unusable(Exception):
-    """The run measured something else than it should have."""
-
-
-# --- targets ---
-
-class FloorTarget:
-    """bench/floor/floor_target: answers at once."""
-
-    def __init__(self, build: Path, kind: str):
-        self._process = subprocess.Popen([build / "bin" / "floor_target", kind],
-                                         stdout=subprocess.PIPE, text=True)
-        self.port = int(self._process.stdout.readline())
-
-    def close(self):
-        self._process.kill()
-        self._process.wait()
-        self._process.stdout.close()
-
-
-class TlsTarget:
-    """nginx with one worker, TLS 1.3 and a P-256 certificate of its own."""
-
-    def __init__(self):
-        program = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin")
-        if program is None:
-            raise SystemExit("nginx is not installed; run: tools/install-deps test")
-        self.port = free_port()
-        self.dir = Path(tempfile.mkdtemp(prefix="tocsin-bench-tls-"))
-        (self.dir / "tmp").mkdir()
-        self.ca = self.dir / "cert.pem"
-        run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
-             "-nodes", "-keyout", str(self.dir / "key.pem"), "-out", str(self.ca), "-days", "30",
-             "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"])
-        (self.dir / "nginx.conf").write_text(
-            "daemon off; worker_processes 1; pid nginx.pid; error_log error.log warn;\n"
-            "events { worker_connections 4096; }\n"
-            "http { access_log off; client_body_temp_path tmp; proxy_temp_path tmp;\n"
-            "  fastcgi_temp_path tmp; uwsgi_temp_path tmp; scgi_temp_path tmp;\n"
-            f"  server {{ listen 127.0.0.1:{self.port} ssl backlog=4096;\n"
-            "    ssl_certificate cert.pem; ssl_certificate_key key.pem;\n"
-            "    location / { return 200 \"ok\"; } } }\n")
-        self._process = subprocess.Popen(
-            [program, "-p", self.dir, "-e", "error.log", "-c", "nginx.conf"])
-
-    def close(self):
-        self._process.terminate()
-        self._process.wait()
-        shutil.rmtree(self.dir, ignore_errors=True)
-
-
-# --- installations ---
-
-@dataclass
-class BenchMonitor:
-    key: str
-    fields: list[str]
-
-    def yaml(self) -> str:
-        lines = [f"  - key: {self.key}", f"    name: {self.key}", *(f"    {f}" for f in self.fields),
-                 "    interval: 1s", "    retries: 0", "    service: web"]
-        return "\n".join(lines) + "\n"
-
-
-def monitors(kind: str, target, count: int) -> list[BenchMonitor]:
-    return [BenchMonitor(f"m{i}", monitor_fields(kind, target, i % TARGET_ADDRESSES))
-            for i in range(count)]
-
-
-def monitor_fields(kind: str, target, turn: int) -> list[str]:
-    if kind == "tcp":
-        return ["type: tcp", f"host: 127.0.0.{1 + turn}", f"port: {target.port}"]
-    if kind == "dns":
-        return ["type: dns", "host: bench.test", "record: A", f"resolver: 127.0.0.1:{target.port}"]
-    if kind == "http":
-        return ["type: http", f"url: http://127.0.0.{1 + turn}:{target.port}/"]
-    return ["type: http", f"url: https://127.0.0.1:{target.port}/", "ca: |",
-            *("  " + line for line in target.ca.read_text().splitlines())]
-
-
-class BenchWorld(World):
-    """One region and its agent, which speaks to the collector without a proxy between."""
-
-    def __init__(self, build: Path, wanted: list[BenchMonitor], start_agent: bool):
-        super().__init__(build, wanted, regions=["eu-west"] if start_agent else [], log="warning")
-        self.region = "eu-west"
-        self.endpoint = f"tcp://127.0.0.1:{self.agents_port}"
-        os.environ["TOCSIN_COLLECTOR_ENDPOINTS"] = f"[\"{self.endpoint}\"]"
-        # All monitors have one target; the default spares targets, which is not what is measured.
-        os.environ["TOCSIN_MAX_IN_FLIGHT_PER_TARGET"] = "1000"
-
-    def write_monitors(self):
-        regions, self.regions = self.regions, [self.region]
-        super().write_monitors()
-        self.regions = regions
-
-
-def cpu_seconds(pid: int) -> float:
-    """Of all threads, from the scheduler's own count in nanoseconds."""
-    total = 0
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        total += int((task / "schedstat").read_text().split()[0])
-    return total / 1e9
-
-
-# --- the agent ---
-
-@dataclass
-class Kind:
-    id: str
-    name: str
-    monitors: int
-    floor_checks: int
-
-
-# As many checks a second as one core can also serve; a TLS handshake costs both sides the most.
-KINDS = [Kind("PERF-1", "http", 800, 15000), Kind("PERF-3", "https", 300, 1500),
-         Kind("PERF-4", "tcp", 800, 15000), Kind("PERF-4", "dns", 800, 15000)]
-
-
-def agent_window(agent) -> float:
-    """CPU microseconds per result over one window; every result must be `up`."""
-    pid = agent.program.process.pid
-    before, cpu = agent.metrics(), cpu_seconds(pid)
-    time.sleep(WINDOW_S)
-    cpu, after = cpu_seconds(pid) - cpu, agent.metrics()
-    done = after["tocsin_agent_results_total"] - before["tocsin_agent_results_total"]
-    good = [m['tocsin_agent_results_total{outcome="up"}'] for m in (before, after)]
-    if done <= 0 or good[1] - good[0] != done:
-        raise Unusable(f"{done:.0f} results, of which up: {good[1] - good[0]:.0f}")
-    return cpu / done * 1e6
-
-
-def floor_run(build: Path, kind: Kind, target) -> float:
-    command = [str(build / "bin" / "floor_check"), kind.name, str(target.port),
-               str(kind.floor_checks), str(CONCURRENCY)]
-    if kind.name == "https":
-        command.append(str(target.ca))
-    said = json.loads(run(command))
-    return said["cpu_s"] / said["done"] * 1e6
-
-
-def measure_agent(build: Path, kind: Kind, rounds: int) -> tuple[float, float]:
-    target = TlsTarget() if kind.name == "https" else FloorTarget(
-        build, "dns" if kind.name == "dns" else "http")
-    ours, floors = [], []
-    try:
-        with BenchWorld(build, monitors(kind.name, target, kind.monitors), True) as world:
-            agent = world.agents["agent-1"]
-            until("every series is queued", lambda: agent.metrics().get(
-                "tocsin_agent_queue_series", 0) >= kind.monitors, 30)
-            time.sleep(WARM_S)
-            for _ in range(rounds):
-                ours.append(agent_window(agent))
-                floors.append(floor_run(build, kind, target))
-                # What the floor delayed is over before the next window.
-                time.sleep(0.5)
-    finally:
-        target.close()
-    return statistics.median(ours), statistics.median(floors)
 
 
 # --- the collector ---
@@ -210,7 +43,7 @@ def measure_agent(build: Path, kind: Kind, rounds: int) -> tuple[float, float]:
 def collector_round(build: Path) -> tuple[float, float]:
     """Results per second acknowledged, and the collector's CPU microseconds for each."""
     target = type("Nothing", (), {"port": free_port()})
-    with BenchWorld(build, monitors("tcp", target, LOAD_SERIES), False) as world:
+    with BenchWorld(build, monitors("tcp", target, LOAD_SERIES), start_agent=False) as world:
         agent = world.enrol("agent-1", world.region)
         load = subprocess.Popen(
             [build / "bin" / "ingest_load", agent.state / "identity.yaml", world.endpoint,
@@ -288,9 +121,7 @@ class PlainNginx:
     """nginx with one worker that answers what http_server_bench answers, from its configuration."""
 
     def __init__(self, body: str):
-        program = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin")
-        if program is None:
-            raise SystemExit("nginx is not installed; run: tools/install-deps test")
+        program = debian_program("nginx")
         self.port = free_port()
         self.dir = Path(tempfile.mkdtemp(prefix="tocsin-bench-http-"))
         (self.dir / "tmp").mkdir()
@@ -313,11 +144,8 @@ class PlainNginx:
 
 def wrk(pid: int, url: str) -> tuple[float, float]:
     """Requests per second, and CPU microseconds of that process for each."""
-    program = shutil.which("wrk")
-    if program is None:
-        raise SystemExit("wrk is not installed; run: tools/install-deps test")
     cpu = cpu_seconds(pid)
-    text = run([program, "-t1", f"-c{HTTP_CONNECTIONS}", f"-d{HTTP_ROUND_S}", url])
+    text = run([debian_program("wrk"), "-t1", f"-c{HTTP_CONNECTIONS}", f"-d{HTTP_ROUND_S}", url])
     cpu = cpu_seconds(pid) - cpu
     if "Non-2xx" in text or "Socket errors" in text:
         raise Unusable(text)
@@ -381,40 +209,34 @@ def measure_streams(build: Path, rounds: int) -> list[dict]:
                   floor_cpu, 1.25, cpu <= 1.25 * floor_cpu)]
 
 
-# --- the report ---
-
-def entry(ident: str, what: str, value: float, unit: str, against: str, floor: float,
-          target: float | None = None, met: bool | None = None) -> dict:
-    """A target is in the value's unit, or a ratio to the floor when it says so in the document."""
-    return {"id": ident, "what": what, "value": round(value, 2), "unit": unit,
-            "against": f"{against}: {floor:.4g} {unit}", "ratio": round(value / floor, 3),
-            "target": target, "met": met}
-
-
-def print_table(entries: list[dict]):
-    print(f"{'id':<7} {'what':<31} {'value':>9} {'unit':<9} {'ratio':>6}  against")
-    for e in entries:
-        print(f"{e['id']:<7} {e['what']:<31} {e['value']:>9.1f} {e['unit']:<9} {e['ratio']:>6.2f}  "
-              f"{e['against'].split(':')[0]}")
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--build", type=Path, default=ROOT / "build" / "release")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--out", type=Path)
-    parser.add_argument("--only", help="http, https, tcp, dns, collector, requests or streams")
+    parser.add_argument("--only", help="some of http, https, tcp, dns, resumed, capacity, hostile, memory, schedule, "
+                                       "collector, requests, streams, with commas between")
+    parser.add_argument("--no-peers", action="store_true", help="leave blackbox_exporter and the plugins out")
     args = parser.parse_args()
     build = args.build.resolve()
     entries = []
-    for kind in KINDS:
-        if args.only not in (None, kind.name):
-            continue
-        ours, floor = measure_agent(build, kind, args.rounds)
-        print(f"  {kind.name}: {ours:.1f} us CPU per check, floor {floor:.1f}", flush=True)
-        entries.append(entry(kind.id, f"agent, CPU per {kind.name} check", ours,
-                             "us", "floor_check", floor))
-    if args.only in (None, "collector"):
+    def wanted(name: str) -> bool:
+        return args.only is None or name in args.only.split(",")
+
+    for kind in prober.KINDS:
+        if wanted(kind.name):
+            entries += prober.measure_kind(build, kind, args.rounds, not args.no_peers)
+    if wanted("resumed"):
+        entries += prober.measure_resumed(build, args.rounds)
+    if wanted("capacity"):
+        entries += prober.measure_capacity(build)
+    if wanted("hostile"):
+        entries += prober.measure_hostile(build)
+    if wanted("memory"):
+        entries += prober.measure_memory(build)
+    if wanted("schedule"):
+        entries += prober.measure_schedule(build)
+    if wanted("collector"):
         rounds = []
         for _ in range(args.rounds):
             rounds.append(collector_round(build))
@@ -427,9 +249,9 @@ def main() -> int:
                              "SQLite store alone", store_rate))
         entries.append(entry("PERF-6", "collector, CPU per result", cpu, "us",
                              "SQLite store alone", store_cpu))
-    if args.only in (None, "requests"):
+    if wanted("requests"):
         entries += measure_requests(build, args.rounds)
-    if args.only in (None, "streams"):
+    if wanted("streams"):
         entries += measure_streams(build, args.rounds)
     print_table(entries)
     if args.out:

@@ -10,7 +10,6 @@ import json
 import resource
 import subprocess
 import sys
-import tempfile
 import time
 import unittest
 from pathlib import Path
@@ -19,10 +18,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 import configs  # noqa: E402
 import hostile_targets as hostile  # noqa: E402
-from background import free_port  # noqa: E402
 from processes import until  # noqa: E402
 from truth import fields  # noqa: E402
-from world import ROOT, World, arguments  # noqa: E402
+from world import World, arguments  # noqa: E402
 
 ARGS = arguments(__doc__, monitors=(int, 5000))
 TIMEOUT_S = 3
@@ -52,34 +50,9 @@ REASONS = {
 }
 
 
-def certificate_chain(directory: Path) -> tuple[Path, Path]:
-    """A certificate with 150 others behind it: some 150 KiB."""
-    key, one, chain = directory / "key.pem", directory / "one.pem", directory / "chain.pem"
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", one, "-days",
-                    "30", "-subj", "/CN=hostile.test", "-addext", "subjectAltName=DNS:hostile.test"],
-                   check=True, capture_output=True)
-    chain.write_text(one.read_text() * 151)
-    return chain, key
-
-
 class Hostile(unittest.TestCase):
     def start(self, each: int) -> int:
-        directory = tempfile.TemporaryDirectory(prefix="tocsin-hostile-")
-        self.addCleanup(directory.cleanup)
-        chain, key = certificate_chain(Path(directory.name))
-        port = free_port()
-        server = subprocess.Popen([sys.executable, "-B", ROOT / "tests/support/hostile_targets.py", "--port", str(port),
-                                   "--certificate", chain, "--key", key, "--each", str(each)],
-                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-        def stop():
-            server.stdin.close()
-            server.wait(10)
-            server.stdout.close()
-
-        self.addCleanup(stop)
-        self.assertEqual(server.stdout.readline(), "ready\n")
-        return port
+        return self.enterContext(hostile.Server(each)).port
 
     def check(self, kind: str, port: int) -> dict:
         arguments_ = [hostile.url(kind, port), "--timeout", f"{TIMEOUT_S}s", "--json"]

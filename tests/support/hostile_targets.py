@@ -16,7 +16,10 @@ import os
 import socket
 import ssl
 import struct
+import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 KINDS = ("slow_headers", "trickle", "endless_body", "header_flood", "informational_storm", "bomb", "redirect_maze",
          "rebinding", "tls_garbage", "giant_chain", "stalled_handshake", "reset_at_accept", "reset_after_request",
@@ -31,6 +34,41 @@ def address(kind: str, number: int = 0) -> str:
 
 def url(kind: str, port: int, number: int = 0) -> str:
     return f"{'https' if kind in TLS else 'http'}://{address(kind, number)}:{port}/"
+
+
+def certificate_chain(directory: Path) -> tuple[Path, Path]:
+    """A certificate with 150 others behind it: some 150 KiB."""
+    key, one, chain = directory / "key.pem", directory / "one.pem", directory / "chain.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", one, "-days",
+                    "30", "-subj", "/CN=hostile.test", "-addext", "subjectAltName=DNS:hostile.test"],
+                   check=True, capture_output=True)
+    chain.write_text(one.read_text() * 151)
+    return chain, key
+
+
+class Server:
+    """This file as a process with `each` addresses for every behaviour, on one free port; a context manager."""
+
+    def __init__(self, each: int = 1):
+        self.each = each
+
+    def __enter__(self) -> "Server":
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]
+        with tempfile.TemporaryDirectory(prefix="tocsin-hostile-") as directory:
+            chain, key = certificate_chain(Path(directory))
+            self._process = subprocess.Popen(
+                [sys.executable, "-B", __file__, "--port", str(self.port), "--certificate", chain, "--key", key,
+                 "--each", str(self.each)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            if self._process.stdout.readline() != "ready\n":
+                self.__exit__()
+                raise RuntimeError("the hostile targets did not start; what they said is above")
+        return self
+
+    def __exit__(self, *_):
+        self._process.stdin.close()
+        self._process.wait(10)
+        self._process.stdout.close()
 
 
 def reset(writer):

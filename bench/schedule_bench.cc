@@ -1,0 +1,92 @@
+// What does it cost to schedule a slot, and to arm a timer again, with a million of them?
+//
+//   schedule_bench [SERIES]
+//
+// Scheduler: SERIES series of 20 s in one queue, their slots spread as in service; simulated time
+// goes on in steps of 1 ms, each due slot is taken and finished at once. CPU per slot, the wait for
+// it included. Timers: SERIES timers of an event loop, of which one after the other, in no order,
+// is made anew with a later due time, as a deadline that moves. Prints one JSON object.
+
+#include "agent/core/scheduler.h"
+#include "common/base/clock.h"
+#include "common/base/rng.h"
+#include "common/io/event_loop.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <ctime>
+#include <vector>
+
+namespace {
+
+using namespace tocsin;
+
+double cpu_ns() {
+  timespec t{};
+  ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+  return static_cast<double>(t.tv_sec) * 1e9 + static_cast<double>(t.tv_nsec);
+}
+
+double slot_ns(std::uint32_t series) {
+  constexpr std::int64_t kIntervalMs = 20'000;
+  agent::Scheduler scheduler(series);
+  const WallTime begin = WallTime::from_ms(1'700'000'000'000);
+  Rng rng(1);
+  for (std::uint32_t i = 0; i < series; ++i) {
+    const auto phase = static_cast<std::int64_t>(rng.below(kIntervalMs));
+    scheduler.put(SeriesId{i + 1}, SlotGrid{kIntervalMs, phase}, begin);
+  }
+  std::vector<agent::DueSlot> due;
+  std::vector<agent::MissedRun> missed;
+  std::uint64_t slots = 0;
+  const double began = cpu_ns();
+  WallTime now = begin;
+  for (int ms = 0; ms < 2 * kIntervalMs; ++ms) {
+    now = now + std::chrono::milliseconds{1};
+    due.clear();
+    scheduler.take_due(now, false, due, missed);
+    for (const agent::DueSlot& slot : due) scheduler.finished(slot.series, slot.tick, now);
+    slots += due.size();
+  }
+  if (slots < series || !missed.empty()) {
+    std::fprintf(stderr, "schedule_bench: %llu slots, %zu missed\n",
+                 static_cast<unsigned long long>(slots), missed.size());
+    std::exit(1);
+  }
+  return (cpu_ns() - began) / static_cast<double>(slots);
+}
+
+double timer_ns(std::uint32_t count) {
+  SystemClock clock;
+  io::EventLoop loop(clock);
+  Rng rng(2);
+  const MonoTime base = loop.now().mono + std::chrono::hours{1};
+  std::vector<io::TimerHandle> timers;
+  timers.reserve(count);
+  for (std::uint32_t i = 0; i < count; ++i) {
+    timers.push_back(loop.at(base + std::chrono::microseconds{rng.below(20'000'000)}, [] {}));
+  }
+  constexpr int kAgain = 1'000'000;
+  const double began = cpu_ns();
+  for (int i = 0; i < kAgain; ++i) {
+    auto& timer = timers[rng.below(count)];
+    timer.reset();
+    timer = loop.at(base + std::chrono::microseconds{20'000'000 + i}, [] {});
+  }
+  return (cpu_ns() - began) / kAgain;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const auto count = static_cast<std::uint32_t>(argc > 1 ? std::atoi(argv[1]) : 1'000'000);
+  if (count == 0) {
+    std::fprintf(stderr, "usage: schedule_bench [SERIES]\n");
+    return 2;
+  }
+  const double timers = timer_ns(count);
+  const double slots = slot_ns(count);
+  std::printf("{\"count\": %u, \"slot_ns\": %.0f, \"timer_ns\": %.0f}\n", count, slots, timers);
+  return 0;
+}
