@@ -8,25 +8,20 @@
 // is made anew with a later due time, as a deadline that moves. Prints one JSON object.
 
 #include "agent/core/scheduler.h"
+#include "bench/floor/report.h"
 #include "common/base/clock.h"
 #include "common/base/rng.h"
 #include "common/io/event_loop.h"
 
-#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
-#include <ctime>
 #include <vector>
 
 namespace {
 
 using namespace tocsin;
 
-double cpu_ns() {
-  timespec t{};
-  ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-  return static_cast<double>(t.tv_sec) * 1e9 + static_cast<double>(t.tv_nsec);
-}
+double cpu_ns() { return floor_bench::cpu_seconds() * 1e9; }
 
 double slot_ns(std::uint32_t series) {
   constexpr std::int64_t kIntervalMs = 20'000;
