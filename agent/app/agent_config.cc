@@ -226,6 +226,20 @@ bool is_listen_address(std::string_view text) {
   return error == std::errc{} && end == port.data() + port.size();
 }
 
+void read_probe(MapReader& top, AgentConfig& config, std::vector<FieldError>& errors) {
+  const Node* node = top.child("probe");
+  if (node == nullptr) return;
+  MapReader reader(*node, "probe", errors);
+  ProbeEndpoint out;
+  reader.text("listen", out.listen);
+  if (!is_listen_address(out.listen)) {
+    reader.error("listen", "expected ADDRESS:PORT such as 127.0.0.1:9115 or [::1]:9115");
+  }
+  reader.text("modules_file", out.modules_file);
+  reader.finish();
+  config.probe = std::move(out);
+}
+
 void read_top(const Node& tree, AgentConfig& config, std::vector<FieldError>& errors) {
   MapReader top(tree, "", errors);
   top.text("region", config.region);
@@ -252,6 +266,7 @@ void read_top(const Node& tree, AgentConfig& config, std::vector<FieldError>& er
   top.text("secrets_dir", config.secrets_dir);
   read_proxies(top, config, errors);
   top.texts("resolvers", config.resolvers);
+  read_probe(top, config, errors);
   top.duration("shutdown_grace", config.shutdown_grace);
   if (config.shutdown_grace > std::chrono::minutes{10}) {
     top.error("shutdown_grace", "expected at most 10m");
@@ -262,7 +277,11 @@ void read_top(const Node& tree, AgentConfig& config, std::vector<FieldError>& er
 
 void make_absolute(AgentConfig& config) {
   const std::filesystem::path base = std::filesystem::path(config.file).parent_path();
-  for (std::string* path : {&config.state_dir, &config.secrets_dir}) {
+  std::vector<std::string*> paths{&config.state_dir, &config.secrets_dir};
+  if (config.probe && !config.probe->modules_file.empty()) {
+    paths.push_back(&config.probe->modules_file);
+  }
+  for (std::string* path : paths) {
     if (!base.empty() && std::filesystem::path(*path).is_relative()) {
       *path = (base / *path).lexically_normal().string();
     }

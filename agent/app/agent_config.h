@@ -23,6 +23,14 @@
 
 namespace tocsin::agent {
 
+/// `probe`: blackbox_exporter's /probe on this agent.
+struct ProbeEndpoint {
+  std::string listen = "127.0.0.1:9115";
+  std::string modules_file;  ///< Its blackbox.yml; empty: its default modules.
+
+  friend bool operator==(const ProbeEndpoint&, const ProbeEndpoint&) = default;
+};
+
 struct AgentConfig {
   static constexpr std::size_t kEndpointsMax = 16;
   static constexpr std::size_t kProxiesMax = 64;
@@ -41,6 +49,7 @@ struct AgentConfig {
   std::string secrets_dir = "/etc/tocsin/secrets";
   std::vector<ProxySettings> proxies;  ///< That monitors may name; at most kProxiesMax.
   std::vector<std::string> resolvers;  ///< "ADDRESS" or "ADDRESS:PORT"; empty: the system's.
+  std::optional<ProbeEndpoint> probe;  ///< Nothing: off.
   Duration shutdown_grace = std::chrono::seconds{25};
   log::Options log;
 

@@ -2,6 +2,7 @@
 
 #include "agent/app/agent.h"
 #include "agent/app/command_line.h"
+#include "agent/compat/probe_server.h"
 #include "agent/probe/probe_pool.h"
 #include "common/io/build_info.h"
 #include "common/io/sd_notify.h"
@@ -20,8 +21,8 @@ void print_errors(const std::vector<std::string>& lines) {
   for (const std::string& line : lines) std::fprintf(stderr, "%s\n", line.c_str());
 }
 
-Expected<std::unique_ptr<ProbeRunner>> make_probes(io::EventLoop& loop, const std::string& region,
-                                                   const AgentConfig& config) {
+/// What the agent's file says of every probe, whoever asks for it.
+Expected<ProbePoolOptions> pool_options(const std::string& region, const AgentConfig& config) {
   ProbePoolOptions options;
   options.egress = config.egress;
   options.region = region;
@@ -31,8 +32,26 @@ Expected<std::unique_ptr<ProbeRunner>> make_probes(io::EventLoop& loop, const st
     TRY_ASSIGN(const io::DnsServer server, io::DnsServer::parse(resolver));
     options.dns_servers.push_back(server);
   }
+  return options;
+}
+
+Expected<std::unique_ptr<ProbeRunner>> make_probes(io::EventLoop& loop, const std::string& region,
+                                                   const AgentConfig& config) {
+  TRY_ASSIGN(ProbePoolOptions options, pool_options(region, config));
   TRY_ASSIGN(auto pool, ProbePool::open(loop, std::move(options)));
   return std::unique_ptr<ProbeRunner>(std::move(pool));
+}
+
+/// A pool for /probe: its proxies are those of the modules file, and it has no secrets of monitors.
+ProbeServer::MakePool probe_pools(io::EventLoop& loop, const std::string& region,
+                                  const AgentConfig& config) {
+  return [&loop, region, config](
+             const std::vector<ProxySettings>& proxies) -> Expected<std::unique_ptr<ProbePool>> {
+    TRY_ASSIGN(ProbePoolOptions options, pool_options(region, config));
+    options.secrets_dir.clear();
+    options.proxies = proxies;
+    return ProbePool::open(loop, std::move(options));
+  };
 }
 
 /// What the file and the identity must agree on before anything starts.
@@ -68,7 +87,9 @@ Expected<Identity> find_identity(const AgentConfig& config) {
 /// Each attempt under way needs a descriptor, and the soft limit of most systems is 1024.
 void raise_descriptor_limit(const AgentConfig& config) {
   constexpr rlim_t kBeside = 192;  // Spool, link, HTTP, resolver, log, and some spare.
-  const rlim_t wanted = static_cast<rlim_t>(config.max_in_flight) + kBeside;
+  rlim_t wanted = static_cast<rlim_t>(config.max_in_flight) + kBeside;
+  // Prometheus' connections, and those of the probes that they ask for.
+  if (config.probe) wanted += ProbeServer::kConnectionsMax + 2 * ProbeServer::kProbesMax;
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted) return;
   limit.rlim_cur = std::min(limit.rlim_max, wanted);
@@ -100,6 +121,8 @@ class Service {
   int run(SystemClock& clock, AgentConfig config, Identity identity) {
     const std::string region = identity.region;
     const std::string agent_id = identity.agent.str();
+    region_ = region;
+    if (!open_probe_server(config)) return kExitConfiguration;
     auto opened = Agent::open(
         {.loop = loop_,
          .clock = clock,
@@ -120,6 +143,7 @@ class Service {
     tell_service_manager("READY=1");
     feed_watchdog();
     loop_.run();
+    probe_server_.reset();
     agent_.reset();
     log::info("agent stopped");
     return 0;
@@ -134,6 +158,7 @@ class Service {
       return loop_.stop();
     }
     stopping_ = true;
+    probe_server_.reset();
     tell_service_manager("STOPPING=1");
     agent_->drain(signal == SIGTERM ? "SIGTERM" : "SIGINT");
   }
@@ -146,7 +171,35 @@ class Service {
       }
       return;
     }
+    reload_probe_server(*config);
     agent_->reload(std::move(*config));
+  }
+
+  /// False: it cannot be opened, and the log says why.
+  bool open_probe_server(const AgentConfig& config) {
+    probe_ = config.probe;
+    if (!probe_) return true;
+    auto opened = ProbeServer::open(loop_, {.listen = probe_->listen,
+                                            .modules_file = probe_->modules_file,
+                                            .make_pool = probe_pools(loop_, region_, config)});
+    if (!opened) {
+      log::error("probe endpoint cannot start",
+                 {{"where", config.where("probe")}, {"error", opened.error()}});
+      return false;
+    }
+    probe_server_ = std::move(*opened);
+    log::info("answering probes", {{"listen", probe_->listen}, {"port", probe_server_->port()}});
+    return true;
+  }
+
+  void reload_probe_server(const AgentConfig& config) {
+    const bool same = config.probe.has_value() == probe_.has_value() &&
+                      (!probe_ || config.probe->listen == probe_->listen);
+    if (!same) log::warning("a changed probe.listen needs a restart");
+    if (!probe_server_ || !config.probe) return;
+    const auto loaded =
+        probe_server_->reload(config.probe->modules_file, probe_pools(loop_, region_, config));
+    if (!loaded) log::error("probe modules not taken over", {{"error", loaded.error()}});
   }
 
   void feed_watchdog() {
@@ -159,10 +212,24 @@ class Service {
   io::EventLoop& loop_;
   const std::string config_file_;
   io::Signals signals_;
+  std::string region_;
+  std::optional<ProbeEndpoint> probe_;  ///< As it was at the start.
+  std::unique_ptr<ProbeServer> probe_server_;
   std::unique_ptr<Agent> agent_;
   io::TimerHandle watchdog_;
   bool stopping_ = false;
 };
+
+/// False, with the errors said, when the agent would not start with it.
+bool check_probe_modules(const std::string& file) {
+  const auto modules = load_blackbox_modules(file);
+  if (!modules) {
+    print_errors(modules.error());
+    return false;
+  }
+  for (const std::string& notice : modules->notices) std::printf("note: %s\n", notice.c_str());
+  return true;
+}
 
 }  // namespace
 
@@ -198,6 +265,9 @@ int check_agent_config(const std::string& config_file) {
     if (server) continue;
     std::fprintf(stderr, "%s: resolvers: %s\n", config->where("resolvers").c_str(),
                  server.error().text.c_str());
+    return kExitConfiguration;
+  }
+  if (config->probe && !check_probe_modules(config->probe->modules_file)) {
     return kExitConfiguration;
   }
   const auto identity = find_identity(*config);

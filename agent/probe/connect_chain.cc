@@ -22,6 +22,11 @@ ConnectChain::~ConnectChain() = default;
 void ConnectChain::start() {
   CHECK(state_ == State::kIdle);
   state_ = State::kResolving;
+  if (plan_.address) {
+    seen_.dns_cached = true;
+    phases_.become(Phase::kConnect);
+    return use({*plan_.address});
+  }
   if (plan_.host_is_address) {
     const auto address = IpAddress::parse(plan_.host);
     if (!address) return give_up({Reason::kSelfInternal, address.error().text});

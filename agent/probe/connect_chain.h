@@ -34,6 +34,7 @@ namespace tocsin::agent {
 struct ConnectPlan {
   std::string host;
   bool host_is_address = false;
+  std::optional<IpAddress> address;  ///< Nothing is looked up: this is the host's.
   std::uint16_t port = 0;
   IpFamily family = IpFamily::kAny;
   bool tls = false;

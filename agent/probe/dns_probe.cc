@@ -21,6 +21,11 @@ DnsFacts dns_facts(dns::Message answer, DnsTransport transport) {
   out.transport = transport;
   out.answers = std::move(answer.answers);
   out.count = answer.count;
+  out.authorities = std::move(answer.authorities);
+  out.additionals = std::move(answer.additionals);
+  out.answers_total = answer.answers_total;
+  out.authorities_total = answer.authorities_total;
+  out.additionals_total = answer.additionals_total;
   return out;
 }
 
@@ -63,9 +68,11 @@ void DnsProbe::ask(bool tcp) {
   exchange_ =
       channel_->ask({.name = name_,
                      .type = target_.type,
-                     .udp_size = kDnsUdpSize,
+                     .udp_size = wishes().dns.all_sections ? std::uint16_t{0} : kDnsUdpSize,
                      .recursion = target_.recursion,
-                     .dnssec = target_.dnssec},
+                     .dnssec = target_.dnssec,
+                     .cls = wishes().dns.cls,
+                     .all_sections = wishes().dns.all_sections},
                     [this, tcp](io::DnsAnswer answer) { on_answer(tcp, std::move(answer)); });
 }
 

@@ -29,25 +29,29 @@ void DotProbe::begin() {
             .type = target_.type,
             .recursion_desired = target_.recursion,
             .dnssec = target_.dnssec,
-            .udp_size = kDnsUdpSize};
+            .udp_size = wishes().dns.all_sections ? std::uint16_t{0} : kDnsUdpSize,
+            .cls = wishes().dns.cls,
+            .all_sections = wishes().dns.all_sections};
   auto packet = dns::encode_query(query_);
   if (!packet) return finish(Failure{Reason::kPolicyUnsupported, packet.error().text});
   question_ += static_cast<char>(packet->size() >> 8);
   question_ += static_cast<char>(packet->size() & 0xff);
   question_ += *packet;
   state_ = State::kConnecting;
-  chain_ = std::make_unique<ConnectChain>(context(),
-                                          ConnectPlan{.host = server->address.str(),
-                                                      .host_is_address = true,
-                                                      .port = server->port,
-                                                      .family = spec().family,
-                                                      .tls = true,
-                                                      .verify = target_.verify,
-                                                      .ca_pem = target_.ca_pem,
-                                                      .tls_name = target_.server_name,
-                                                      .tls_name_is_address = false,
-                                                      .alpn = kAlpn},
-                                          deadline(), phases(), seen(),
+  ConnectPlan plan{.host = server->address.str(),
+                   .host_is_address = true,
+                   .port = server->port,
+                   .family = spec().family,
+                   .tls = true,
+                   .verify = target_.verify,
+                   .ca_pem = target_.ca_pem,
+                   .tls_name = target_.server_name,
+                   .tls_name_is_address = false,
+                   .alpn = kAlpn,
+                   .identity = wishes().identity,
+                   .tls_detail = wishes().tls_detail};
+  plan.wishes.tls13_only = wishes().tls13_only;
+  chain_ = std::make_unique<ConnectChain>(context(), std::move(plan), deadline(), phases(), seen(),
                                           static_cast<ConnectOwner&>(*this));
   chain_->start();
 }

@@ -83,6 +83,12 @@ void HttpProbe::connect() {
   if (!plan) return finish(std::move(plan).error());
   plan->family = spec().family;
   plan->resolver = resolver_.get();
+  plan->tls_detail = wishes().tls_detail;
+  plan->wishes.tls13_only = wishes().tls13_only;
+  if (plan_.at_home) {
+    if (target_.proxy.empty()) plan->address = wishes().address;
+    if (wishes().identity) plan->identity = wishes().identity;
+  }
   if (target_.connection != ConnectionMode::kCold && plan_.url.https) {
     plan->resumable = true;
     const std::string key = connection_key(target_, plan_, spec().family);

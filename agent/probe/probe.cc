@@ -14,6 +14,11 @@ Probe::Probe(ProbeContext& context, std::shared_ptr<const ProbeSpec> spec, Durat
 
 Probe::~Probe() = default;
 
+const ProbeWishes& Probe::wishes() const {
+  static const ProbeWishes none;
+  return wishes_ ? *wishes_ : none;
+}
+
 void Probe::start(ProbeRunner::Done done) {
   CHECK(!done_ && done);
   done_ = std::move(done);

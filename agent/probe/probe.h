@@ -7,6 +7,7 @@
 #include "agent/ports/probe_runner.h"
 #include "agent/probe/phase_clock.h"
 #include "agent/probe/probe_context.h"
+#include "agent/probe/probe_wishes.h"
 #include "common/model/observation.h"
 
 #include <memory>
@@ -22,6 +23,11 @@ class Probe : public ProbeHandle {
   Probe(const Probe&) = delete;
   Probe& operator=(const Probe&) = delete;
   ~Probe() override;
+
+  /// Before start().
+  void set_wishes(ProbeWishes wishes) {
+    wishes_ = std::make_unique<const ProbeWishes>(std::move(wishes));
+  }
 
   /// Once. `done` runs later, never in here.
   void start(ProbeRunner::Done done);
@@ -48,6 +54,9 @@ class Probe : public ProbeHandle {
 
   const ProbeSpec& spec() const { return *spec_; }
 
+  /// Those of a monitor's attempt are none.
+  const ProbeWishes& wishes() const;
+
   MonoTime deadline() const { return deadline_; }
 
   PhaseClock& phases() { return phases_; }
@@ -63,6 +72,7 @@ class Probe : public ProbeHandle {
 
   ProbeContext& context_;
   std::shared_ptr<const ProbeSpec> spec_;
+  std::unique_ptr<const ProbeWishes> wishes_;  ///< Null: none.
   MonoTime deadline_;
   PhaseClock phases_;
   Observation seen_;

@@ -1,5 +1,6 @@
 #include "agent/probe/probe_pool.h"
 
+#include "agent/probe/dialogue_probe.h"
 #include "agent/probe/dns_probe.h"
 #include "agent/probe/dot_probe.h"
 #include "agent/probe/http_probe.h"
@@ -28,6 +29,23 @@ std::unique_ptr<Probe> make_probe(ProbeContext& context, std::shared_ptr<const P
   }
   return std::make_unique<DnsProbe>(context, std::move(spec), timeout);
 }
+
+/// A lookup under way.
+class Lookup final : public ProbeHandle {
+ public:
+  Lookup(ProbeContext& context, const std::string& host, IpFamily family, ProbePool::Looked done) {
+    if (auto known = context.resolver().find(host, family)) {
+      timer_ = context.loop().after(
+          Duration{0}, [known = *std::move(known), done = std::move(done)] { done(known); });
+      return;
+    }
+    resolving_ = context.resolver().resolve(host, family, std::move(done));
+  }
+
+ private:
+  io::TimerHandle timer_;
+  std::unique_ptr<io::ResolveHandle> resolving_;
+};
 
 }  // namespace
 
@@ -59,6 +77,24 @@ std::unique_ptr<ProbeHandle> ProbePool::start(std::shared_ptr<const ProbeSpec> s
   auto probe = make_probe(*context_, std::move(spec), timeout);
   probe->start(std::move(done));
   return probe;
+}
+
+std::unique_ptr<ProbeHandle> ProbePool::start(std::shared_ptr<const ProbeSpec> spec,
+                                              Duration timeout, ProbeWishes wishes, Done done) {
+  std::unique_ptr<Probe> probe;
+  if (wishes.dialogue) {
+    probe = std::make_unique<DialogueProbe>(*context_, std::move(spec), timeout);
+  } else {
+    probe = make_probe(*context_, std::move(spec), timeout);
+  }
+  probe->set_wishes(std::move(wishes));
+  probe->start(std::move(done));
+  return probe;
+}
+
+std::unique_ptr<ProbeHandle> ProbePool::look_up(const std::string& host, IpFamily family,
+                                                Looked done) {
+  return std::make_unique<Lookup>(*context_, host, family, std::move(done));
 }
 
 }  // namespace tocsin::agent

@@ -6,9 +6,11 @@
 // a monitor explicitly wants kept (connection_store.h).
 
 #include "agent/ports/probe_runner.h"
+#include "agent/probe/probe_wishes.h"
 #include "agent/probe/proxy_settings.h"
 #include "common/io/dns_channel.h"
 #include "common/io/event_loop.h"
+#include "common/io/resolver.h"
 #include "common/model/egress.h"
 
 #include <memory>
@@ -41,6 +43,16 @@ class ProbePool final : public ProbeRunner {
 
   std::unique_ptr<ProbeHandle> start(std::shared_ptr<const ProbeSpec> spec, Duration timeout,
                                      Done done) override;
+
+  /// The same for a caller with wishes of its own; with a dialogue the target is a TcpTarget.
+  std::unique_ptr<ProbeHandle> start(std::shared_ptr<const ProbeSpec> spec, Duration timeout,
+                                     ProbeWishes wishes, Done done);
+
+  using Looked = std::function<void(io::ResolveResult)>;
+
+  /// The addresses of a host name, as a probe would find them; `done` as of start(). Nobody but the
+  /// agent's resolvers is asked, and what may be connected to is not judged here.
+  std::unique_ptr<ProbeHandle> look_up(const std::string& host, IpFamily family, Looked done);
 
  private:
   explicit ProbePool(std::unique_ptr<ProbeContext> context);

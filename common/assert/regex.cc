@@ -46,4 +46,20 @@ bool Regex::matches(std::string_view text) const {
   return RE2::PartialMatch(re2::StringPiece(text.data(), text.size()), program_->re);
 }
 
+std::optional<RegexMatch> Regex::find(std::string_view text) const {
+  const re2::StringPiece whole{text.data(), text.size()};
+  std::vector<re2::StringPiece> pieces(
+      static_cast<std::size_t>(program_->re.NumberOfCapturingGroups()) + 1);
+  if (!program_->re.Match(whole, 0, text.size(), RE2::UNANCHORED, pieces.data(),
+                          static_cast<int>(pieces.size()))) {
+    return std::nullopt;
+  }
+  RegexMatch out;
+  for (const re2::StringPiece& piece : pieces) out.groups.emplace_back(piece.data(), piece.size());
+  for (const auto& [name, number] : program_->re.NamedCapturingGroups()) {
+    out.named.emplace(name, out.groups.at(static_cast<std::size_t>(number)));
+  }
+  return out;
+}
+
 }  // namespace tocsin::assertion

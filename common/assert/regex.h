@@ -4,11 +4,21 @@
 
 #include "common/base/expected.h"
 
+#include <functional>
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace tocsin::assertion {
+
+/// What one match found. Views into the text it was looked for in.
+struct RegexMatch {
+  std::vector<std::string_view> groups;                        ///< The whole match is the first.
+  std::map<std::string, std::string_view, std::less<>> named;  ///< Of (?P<name>...).
+};
 
 /// RE2 syntax, unanchored. Copies share the compiled program, which never changes. Thread-safe.
 class Regex {
@@ -18,6 +28,9 @@ class Regex {
   static Expected<Regex> compile(std::string_view pattern);
 
   bool matches(std::string_view text) const;
+
+  /// The leftmost match, if there is one.
+  std::optional<RegexMatch> find(std::string_view text) const;
 
  private:
   struct Program;

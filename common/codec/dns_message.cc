@@ -12,7 +12,6 @@ namespace {
 
 constexpr std::size_t kHeaderSize = 12;
 constexpr std::size_t kNameSizeMax = 255;
-constexpr std::uint16_t kClassIn = 1;
 constexpr std::uint16_t kTypeOpt = 41;
 
 constexpr std::uint16_t kFlagResponse = 0x8000;
@@ -355,40 +354,58 @@ Unexpected corrupt(const Reader& in, std::string_view what) {
   return fail(Errc::kCorrupt, "DNS answer: {} at byte {}", what, in.at() + 1);
 }
 
-Expected<void> read_answers(Reader& in, std::uint16_t count, DnsType asked, Message& out) {
-  for (std::uint16_t i = 0; i < count; ++i) {
-    RecordHead head = record_head(in);
-    if (!in.ok()) return corrupt(in, fmt::format("answer {} is malformed", i + 1));
-    Reader data = in.part(head.size);
-    const auto type = static_cast<DnsType>(head.type);
-    std::string text = presentation(type, data);
-    if (!data.ok() || data.left() != 0) {
-      return corrupt(in, fmt::format("the data of answer {} ({}) is malformed", i + 1,
-                                     record_type_name(type)));
-    }
-    in.set_steps(data.steps());
-    in.skip(head.size);
-    if (head.cls != kClassIn) continue;
-    if (type == asked) ++out.count;
-    if (out.answers.size() == kAnswersMax) continue;
-    out.answers.push_back(
-        {printable(head.name, kDataSizeMax), type, head.ttl, printable(text, kDataSizeMax)});
+/// The record behind `head`, or what is wrong with it.
+Expected<DnsRecord> read_record(Reader& in, const RecordHead& head, std::string_view what,
+                                unsigned number) {
+  Reader data = in.part(head.size);
+  const auto type = static_cast<DnsType>(head.type);
+  const std::string text = presentation(type, data);
+  if (!data.ok() || data.left() != 0) {
+    return corrupt(in, fmt::format("the data of {} {} ({}) is malformed", what, number,
+                                   record_type_name(type)));
+  }
+  in.set_steps(data.steps());
+  in.skip(head.size);
+  return DnsRecord{printable(head.name, kDataSizeMax), type, head.ttl,
+                   printable(text, kDataSizeMax)};
+}
+
+Expected<void> read_answers(Reader& in, std::uint16_t count, const Query& query, Message& out) {
+  for (unsigned i = 1; i <= count; ++i) {
+    const RecordHead head = record_head(in);
+    if (!in.ok()) return corrupt(in, fmt::format("answer {} is malformed", i));
+    TRY_ASSIGN(DnsRecord record, read_record(in, head, "answer", i));
+    if (head.cls != query.cls) continue;
+    if (record.type == query.type) ++out.count;
+    if (out.answers.size() < kAnswersMax) out.answers.push_back(std::move(record));
   }
   return {};
 }
 
-/// Authority and additional records: only the OPT record says something we report.
-Expected<void> read_rest(Reader& in, unsigned count, Message& out) {
+/// Authority and additional records: unless somebody wants them all, only the OPT record says
+/// something we report.
+Expected<void> read_rest(Reader& in, unsigned authorities, unsigned count, const Query& query,
+                         Message& out) {
   bool has_opt = false;
   for (unsigned i = 0; i < count; ++i) {
     const RecordHead head = record_head(in);
     if (!in.ok()) return corrupt(in, "a record after the answers is malformed");
-    in.skip(head.size);
-    if (head.type != kTypeOpt) continue;
-    if (has_opt || head.name != ".")
-      return corrupt(in, "the OPT record is not alone or not rooted");
-    has_opt = true;
-    out.rcode = static_cast<std::uint16_t>(out.rcode | ((head.ttl >> 24) << 4));
+    if (head.type == kTypeOpt) {
+      in.skip(head.size);
+      if (has_opt || head.name != ".") {
+        return corrupt(in, "the OPT record is not alone or not rooted");
+      }
+      has_opt = true;
+      out.rcode = static_cast<std::uint16_t>(out.rcode | ((head.ttl >> 24) << 4));
+    } else if (query.all_sections) {
+      TRY_ASSIGN(DnsRecord record, read_record(in, head, "record", i + 1));
+      auto& section = i < authorities ? out.authorities : out.additionals;
+      if (head.cls == query.cls && section.size() < kAnswersMax) {
+        section.push_back(std::move(record));
+      }
+    } else {
+      in.skip(head.size);
+    }
   }
   if (in.left() != 0) return corrupt(in, fmt::format("{} bytes after the end", in.left()));
   return {};
@@ -429,7 +446,7 @@ bool read_start(Reader& in, const Query& query, Header& header) {
   const std::string echoed = in.name(false);
   const std::uint16_t type = in.u16();
   const std::uint16_t cls = in.u16();
-  return in.ok() && type == static_cast<std::uint16_t>(query.type) && cls == kClassIn &&
+  return in.ok() && type == static_cast<std::uint16_t>(query.type) && cls == query.cls &&
          iequals(echoed, wanted);
 }
 
@@ -448,7 +465,7 @@ Expected<Bytes> encode_query(const Query& query) {
   put_u16(out, query.udp_size > 0 ? 1 : 0);
   out += name;
   put_u16(out, static_cast<std::uint16_t>(query.type));
-  put_u16(out, kClassIn);
+  put_u16(out, query.cls);
   if (query.udp_size > 0) {
     out += '\0';  // The root.
     put_u16(out, kTypeOpt);
@@ -479,8 +496,13 @@ Expected<Message> decode_answer(ByteSpan bytes, const Query& query) {
   out.recursion_available = (header.flags & kFlagRecursionAvailable) != 0;
   out.authentic_data = (header.flags & kFlagAuthentic) != 0;
   out.answers_total = header.answers;
-  auto read = read_answers(in, header.answers, query.type, out);
-  if (read) read = read_rest(in, 0U + header.authorities + header.additionals, out);
+  out.authorities_total = header.authorities;
+  out.additionals_total = header.additionals;
+  auto read = read_answers(in, header.answers, query, out);
+  if (read) {
+    read =
+        read_rest(in, header.authorities, 0U + header.authorities + header.additionals, query, out);
+  }
   if (!read && !out.truncated) return Unexpected{std::move(read).error()};
   return out;
 }

@@ -29,6 +29,8 @@ struct Query {
   bool recursion_desired = true;
   bool dnssec = false;  ///< AD, and DO if there is an OPT record (RFC 3225, RFC 6840 section 5.7).
   std::uint16_t udp_size = 1232;  ///< EDNS0 payload size; 0: no OPT record.
+  std::uint16_t cls = 1;          ///< RFC 1035 section 3.2.4; 1: IN.
+  bool all_sections = false;      ///< Keep authority and additional records too.
 };
 
 /// kInvalid when the name does not fit the DNS (labels of 1 to 63 bytes, 255 in all).
@@ -40,9 +42,13 @@ struct Message {
   bool authoritative = false;
   bool recursion_available = false;
   bool authentic_data = false;
-  std::vector<DnsRecord> answers;   ///< Names in presentation form with the final dot.
-  std::uint16_t answers_total = 0;  ///< As the header says.
-  std::uint32_t count = 0;          ///< Answers of the asked type, also those that were not kept.
+  std::vector<DnsRecord> answers;       ///< Names in presentation form with the final dot.
+  std::vector<DnsRecord> authorities;   ///< Only with Query::all_sections, as `additionals`: at
+  std::vector<DnsRecord> additionals;   ///< most kAnswersMax each, without the OPT record.
+  std::uint16_t answers_total = 0;      ///< As the header says.
+  std::uint16_t authorities_total = 0;  ///< As the header says.
+  std::uint16_t additionals_total = 0;  ///< As the header says, the OPT record included.
+  std::uint32_t count = 0;  ///< Answers of the asked type, also those that were not kept.
 
   friend bool operator==(const Message&, const Message&) = default;
 };

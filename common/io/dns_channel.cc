@@ -258,7 +258,9 @@ std::unique_ptr<DnsExchange> DnsChannel::ask(const DnsQuestion& question, Done d
                     .type = question.type,
                     .recursion_desired = question.recursion,
                     .dnssec = question.dnssec,
-                    .udp_size = question.udp_size};
+                    .udp_size = question.udp_size,
+                    .cls = question.cls,
+                    .all_sections = question.all_sections};
   pending->done = std::move(done);
   auto handle = std::make_unique<Exchange>(pending);
   const auto packet = dns::encode_query(pending->query);

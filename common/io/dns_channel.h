@@ -53,6 +53,8 @@ struct DnsQuestion {
   std::uint16_t udp_size = 0;  ///< EDNS0; 0: without.
   bool recursion = true;
   bool dnssec = false;
+  std::uint16_t cls = 1;      ///< RFC 1035 section 3.2.4; 1: IN.
+  bool all_sections = false;  ///< Keep authority and additional records too.
 };
 
 /// An unpredictable id for a question that is not asked here.

@@ -143,8 +143,13 @@ void HttpServer::Connection::handle_request() {
   inside_handler_ = false;
 }
 
+void HttpServer::Connection::set_gone(std::function<void()> callback) {
+  if (!tls_) gone_ = std::move(callback);
+}
+
 void HttpServer::Connection::take_answer(HttpResponse response) {
   answering_ = false;
+  gone_ = nullptr;
   queue(std::move(response), keep_ && !server_.draining && !eof_);
 }
 
@@ -211,7 +216,7 @@ bool HttpServer::Connection::linger() {
 
 void HttpServer::Connection::wait(Wait what) {
   Interest interest = what == Wait::kWrite    ? Interest::kWrite
-                      : what == Wait::kAnswer ? Interest::kNone
+                      : what == Wait::kAnswer ? (gone_ ? Interest::kRead : Interest::kNone)
                                               : Interest::kRead;
   if (what == Wait::kStream && stream_->buffered > 0) interest = Interest::kBoth;
   if (tls_wants_write_) interest = interest | Interest::kWrite;
@@ -260,6 +265,7 @@ void HttpServer::Connection::on_deadline() {
     case Wait::kAnswer:
       ++server_.stats.timed_out;
       answering_ = false;
+      gone_ = nullptr;
       queue(HttpResponse::problem(503, "the answer took too long"), false);
       break;
     case Wait::kWrite:

@@ -107,6 +107,12 @@ void HttpServer::Connection::on_ready(Interest ready) {
     if (!secure_) return;
   }
   const bool reads = has(ready, Interest::kRead) || tls_wants_write_;
+  if (wait_ == Wait::kAnswer && gone_) {
+    if (!look_whether_gone()) return;
+    const std::function<void()> gone = std::move(gone_);
+    server_.remove(id_);  // Destroys this.
+    return gone();
+  }
   if (reads && in_.empty() && wait_ != Wait::kWrite && wait_ != Wait::kAnswer && !read_some()) {
     return server_.remove(id_);
   }
@@ -140,6 +146,17 @@ bool HttpServer::Connection::read_some() {
   }
   in_.append(buffer.data(), n);
   return true;
+}
+
+bool HttpServer::Connection::look_whether_gone() {
+  char byte = 0;
+  const ssize_t n = ::recv(fd_.get(), &byte, 1, MSG_PEEK);
+  if (n < 0) return errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR;
+  if (n == 0) return true;
+  // The next request waits there, and would wake us again and again.
+  gone_ = nullptr;
+  watch_->set(Interest::kNone);
+  return false;
 }
 
 bool HttpServer::Connection::flush() {

@@ -248,6 +248,15 @@ void HttpResponder::send(HttpResponse response) && {
   }
 }
 
+void HttpResponder::on_gone(std::function<void()> callback) {
+  CHECK(loop_ != nullptr);
+  const auto alive = server_.lock();
+  if (!alive) return;
+  HttpServer::Impl& server = **static_cast<HttpServer::Impl**>(alive.get());
+  HttpServer::Connection* const connection = server.find(connection_, serial_);
+  if (connection != nullptr) connection->set_gone(std::move(callback));
+}
+
 void HttpResponder::post(HttpResponse response) && {
   CHECK(loop_ != nullptr);
   // std::function wants a copyable closure.

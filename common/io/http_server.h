@@ -141,6 +141,11 @@ class HttpResponder {
   /// On the loop's thread, also inside the handler.
   void send(HttpResponse response) &&;
 
+  /// On the loop's thread, inside the handler: called at most once, from the loop, when the client
+  /// closes its side or the connection breaks before there is an answer; whoever does work for it
+  /// can stop then. Not over TLS, and not when the client has sent more behind its request.
+  void on_gone(std::function<void()> callback);
+
   /// From any thread; arrives in a later turn.
   void post(HttpResponse response) &&;
 

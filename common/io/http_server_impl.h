@@ -130,6 +130,7 @@ class HttpServer::Connection {
   /// Does all that can be done now. False: the connection has ended.
   bool advance();
   void take_answer(HttpResponse response);
+  void set_gone(std::function<void()> callback);
   std::unique_ptr<HttpStream> start_stream(const HttpResponse& head);
   void on_deadline();
 
@@ -184,6 +185,8 @@ class HttpServer::Connection {
   Io write(std::string_view head, std::string_view body, std::size_t& moved);
   bool shake_hands();
   bool read_some();
+  /// While the answer is awaited: whether the client has left. What it sent stays unread.
+  bool look_whether_gone();
   bool flush();
   bool flush_stream();
   void watch_stream_rate();
@@ -240,6 +243,7 @@ class HttpServer::Connection {
   MonoTime due_{};
   WatchHandle watch_;
   TimerHandle write_deadline_;
+  std::function<void()> gone_;  ///< Of the request under way; empty: nobody asks.
 };
 
 }  // namespace tocsin::io

@@ -69,7 +69,7 @@ struct HttpFacts {
 
 /// One certificate; texts are printable and at most 256 bytes.
 struct CertificateFacts {
-  static constexpr std::size_t kNamesMax = 20;
+  static constexpr std::size_t kNamesMax = 100;
 
   std::string subject;
   std::string issuer;
@@ -139,6 +139,12 @@ struct DnsFacts {
   bool truncated_udp = false;                   ///< The UDP answer was cut and TCP was used.
   std::vector<DnsRecord> answers;               ///< At most 64.
   std::uint32_t count = 0;  ///< Answers of the asked type, also those that were not kept.
+  /// Of these sections only who wants all of them gets the records, at most 64 each.
+  std::vector<DnsRecord> authorities;
+  std::vector<DnsRecord> additionals;
+  std::uint32_t answers_total = 0;  ///< These three: as the message's header says.
+  std::uint32_t authorities_total = 0;
+  std::uint32_t additionals_total = 0;
 
   friend bool operator==(const DnsFacts&, const DnsFacts&) = default;
 };

@@ -31,6 +31,20 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   const auto again = tocsin::dns::decode_answer(bytes, query);
   CHECK(again.has_value() && *again == *message);
+  // Whoever wants every section hears the same of the answers; what is wrong in the others counts.
+  Query all = query;
+  all.all_sections = true;
+  if (const auto whole = tocsin::dns::decode_answer(bytes, all)) {
+    CHECK(whole->answers == message->answers && whole->rcode == message->rcode);
+    CHECK(whole->authorities.size() <= tocsin::dns::kAnswersMax);
+    CHECK(whole->authorities.size() <= whole->authorities_total);
+    CHECK(whole->additionals.size() <= whole->additionals_total);
+    for (const auto* records : {&whole->authorities, &whole->additionals}) {
+      for (const tocsin::DnsRecord& record : *records) {
+        CHECK(tocsin::printable(record.data, SIZE_MAX) == record.data);
+      }
+    }
+  }
   Query other = query;
   other.id = 0x4321;
   CHECK(!tocsin::dns::is_answer_to(bytes, other));

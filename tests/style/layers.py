@@ -56,8 +56,10 @@ LAYERS = {
     "collector/channels": Layer(WIRE + IO + COLLECTOR, ("fmt", "system")),
     "collector/api": Layer(WIRE + IO + COLLECTOR, ("fmt", "system")),
     "collector/status": Layer(WIRE + IO + COLLECTOR, ("fmt", "system")),
+    "agent/compat": Layer(WIRE + IO + AGENT + ("agent/probe",), ("fmt", "system")),
     "agent/app": Layer(
-        WIRE + IO + AGENT + ("agent/probe", "agent/spool", "agent/uplink"), ("fmt", "system")),
+        WIRE + IO + AGENT + ("agent/probe", "agent/compat", "agent/spool", "agent/uplink"),
+        ("fmt", "system")),
     # A client of the API: it sees nothing of the collector.
     "collector/ctl": Layer(MODEL + ("common/codec",) + IO, ("fmt", "system")),
     "collector/app": Layer(

@@ -44,6 +44,19 @@ TEST(AgentConfig, ARegionIsEnoughAndTheRestHasDefaults) {
   EXPECT_EQ(config->where("listen"), "/etc/tocsin/agent.yaml (default)");
 }
 
+TEST(AgentConfig, ProbesOfOthersAreOffUnlessTheFileAsksForThem) {
+  EXPECT_EQ(read("region: eu-west\n")->probe, std::nullopt);
+  EXPECT_EQ(read("region: eu-west\nprobe: {}\n")->probe, (ProbeEndpoint{"127.0.0.1:9115", ""}));
+  EXPECT_EQ(
+      read("region: eu-west\nprobe: {listen: \"[::1]:0\", modules_file: blackbox.yml}\n")->probe,
+      (ProbeEndpoint{"[::1]:0", "/etc/tocsin/blackbox.yml"}));
+  EXPECT_EQ(errors("region: eu-west\nprobe: {listen: 9115, module_file: x}\n"),
+            (Lines{"/etc/tocsin/agent.yaml:2:17: probe.listen: expected ADDRESS:PORT such as "
+                   "127.0.0.1:9115 or [::1]:9115",
+                   "/etc/tocsin/agent.yaml:2:36: probe.module_file: unknown key; did you mean "
+                   "'modules_file'?"}));
+}
+
 TEST(AgentConfig, EveryKeyIsRead) {
   const auto config = read(
       "region: eu-west\n"

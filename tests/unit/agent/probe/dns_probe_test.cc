@@ -31,7 +31,7 @@ TEST_F(DnsProbing, ReportsTheAnswer) {
   expected.authoritative = true;
   expected.authentic_data = true;
   expected.recursion_available = true;
-  expected.count = 1;
+  expected.count = expected.answers_total = 1;
   expected.answers = {{"a.example.", DnsType::kA, 300, "192.0.2.1"}};
   EXPECT_EQ(seen.dns, expected);
   EXPECT_EQ(seen.remote, server.address());

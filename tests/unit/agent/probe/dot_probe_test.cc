@@ -68,7 +68,7 @@ TEST_F(DotProbing, ReportsTheAnswerTheCertificateAndEveryPhase) {
   expected.recursion_available = true;
   expected.transport = DnsTransport::kTls;
   expected.answers = {{"a.example.", DnsType::kA, 60, "192.0.2.7"}};
-  expected.count = 1;
+  expected.count = expected.answers_total = 1;
   EXPECT_EQ(seen.dns, expected);
   ASSERT_TRUE(seen.tls);
   EXPECT_TRUE(seen.tls->verified);

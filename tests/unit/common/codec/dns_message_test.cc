@@ -112,6 +112,7 @@ TEST(DnsMessage, ReadsAChainWithCompression) {
   expected.recursion_available = true;
   expected.authentic_data = true;
   expected.answers_total = 2;
+  expected.additionals_total = 1;
   expected.count = 1;
   expected.answers = {{"example.com.", DnsType::kCname, 300, "www.example.com."},
                       {"www.example.com.", DnsType::kA, 60, "192.0.2.1"}};
@@ -241,6 +242,45 @@ TEST(DnsMessage, KeepsSixtyFourAnswersAndCountsAll) {
   ASSERT_TRUE(decoded);
   EXPECT_EQ(decoded->answers.size(), kAnswersMax);
   EXPECT_EQ(decoded->answers_total, 70);
+}
+
+TEST(DnsMessage, KeepsTheOtherSectionsForWhoeverWantsThem) {
+  Query query{.id = 7, .name = "example.test", .type = DnsType::kMx};
+  const std::string rest =
+      record(kPointerToQuestion, 2, 300, wire_name("ns1.example.test")) +
+      record(wire_name("ns1.example.test"), 1, 60, std::string("\xc0\x00\x02\x35", 4)) +
+      record(std::string(1, '\0'), 41, 0, "", 1232);
+  const std::string bytes = response(query, 0, {.authorities = 1, .additionals = 2}, rest);
+  const auto few = decode_answer(as_bytes(bytes), query);
+  ASSERT_TRUE(few) << few.error().text;
+  EXPECT_TRUE(few->authorities.empty());
+  EXPECT_EQ(few->authorities_total, 1);
+  EXPECT_EQ(few->additionals_total, 2);
+  query.all_sections = true;
+  const auto all = decode_answer(as_bytes(bytes), query);
+  ASSERT_TRUE(all) << all.error().text;
+  EXPECT_EQ(all->authorities,
+            (std::vector<DnsRecord>{{"example.test.", DnsType::kNs, 300, "ns1.example.test."}}));
+  EXPECT_EQ(all->additionals,
+            (std::vector<DnsRecord>{{"ns1.example.test.", DnsType::kA, 60, "192.0.2.53"}}));
+  const std::string broken =
+      response(query, 0, {.authorities = 1}, record(kPointerToQuestion, 1, 60, "abc"));
+  EXPECT_FALSE(decode_answer(as_bytes(broken), query));
+}
+
+TEST(DnsMessage, AsksInTheWantedClass) {
+  const Query query{.id = 7, .name = "version.bind", .type = DnsType::kTxt, .cls = 3};
+  const auto bytes = encode_query(query);
+  ASSERT_TRUE(bytes);
+  const std::string question = wire_name("version.bind") + u16(16);
+  EXPECT_NE(bytes->find(question + u16(3)), std::string::npos);
+  const std::string answer = u16(7) + u16(0x8180) + u16(1) + u16(1) + u16(0) + u16(0) + question +
+                             u16(3) + record(kPointerToQuestion, 16, 0, "\x01x", 3);
+  const auto read = decode_answer(as_bytes(answer), query);
+  ASSERT_TRUE(read) << read.error().text;
+  EXPECT_EQ(read->answers.size(), 1U);
+  EXPECT_FALSE(is_answer_to(as_bytes(answer),
+                            Query{.id = 7, .name = "version.bind", .type = DnsType::kTxt}));
 }
 
 TEST(DnsMessage, AnswersOnlyWhatWasAsked) {

@@ -47,7 +47,10 @@ class HttpServerTest : public testing::Test {
 
   void on_request(codec::HttpRequest request, HttpResponder responder) {
     seen.push_back(request.path);
-    if (request.path == "/later") {
+    if (request.path == "/watched") {
+      responder.on_gone([this] { ++left; });
+      kept.push_back(std::move(responder));
+    } else if (request.path == "/later") {
       kept.push_back(std::move(responder));
     } else if (request.path == "/big") {
       std::move(responder).send(HttpResponse::text(200, std::string(big, 'b')));
@@ -73,6 +76,7 @@ class HttpServerTest : public testing::Test {
   std::vector<std::string> seen;
   std::vector<HttpResponder> kept;
   std::size_t big = 0;
+  int left = 0;
   std::unique_ptr<HttpServer> server;
 };
 
@@ -137,6 +141,36 @@ TEST_F(HttpServerTest, ADroppedResponderAnswersThatItIsUnavailable) {
   LoopbackClient c = connect();
   c.send(get("/drop", "Connection: close\r\n"));
   EXPECT_TRUE(c.read_all().starts_with("HTTP/1.1 503 Service Unavailable"));
+}
+
+TEST_F(HttpServerTest, WhoeverWorksForAClientHearsThatItHasLeft) {
+  open();
+  {
+    LoopbackClient c = connect();
+    c.send(get("/watched"));
+    ASSERT_TRUE(turn_until(loop, [&] { return kept.size() == 1; }));
+    settle(loop);
+    EXPECT_EQ(left, 0);
+  }
+  ASSERT_TRUE(turn_until(loop, [&] { return left == 1; }));
+  EXPECT_EQ(server->stats().open, 0U);
+  std::move(kept.back()).send(HttpResponse::text(200, "too late"));
+  settle(loop);
+  EXPECT_EQ(left, 1);
+}
+
+TEST_F(HttpServerTest, AClientThatIsAnsweredOrAsksOnIsNotSaidToHaveLeft) {
+  open();
+  LoopbackClient c = connect();
+  c.send(get("/watched") + get("/next", "Connection: close\r\n"));
+  ASSERT_TRUE(turn_until(loop, [&] { return kept.size() == 1; }));
+  settle(loop);
+  std::move(kept.back()).send(HttpResponse::text(200, "here"));
+  const std::string got = c.read_all();
+  EXPECT_NE(got.find("here"), std::string::npos);
+  EXPECT_NE(got.find("/next:"), std::string::npos);
+  settle(loop);
+  EXPECT_EQ(left, 0);
 }
 
 TEST_F(HttpServerTest, AHeadIsAnsweredWithTheLengthAndWithoutTheBody) {
