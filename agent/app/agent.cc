@@ -111,6 +111,7 @@ Expected<void> Agent::open_spool() {
   core.boot = io::random_uuid();
   core.max_in_flight = static_cast<std::uint32_t>(config_.max_in_flight);
   core.max_in_flight_per_target = static_cast<std::uint32_t>(config_.max_in_flight_per_target);
+  core.anchors = config_.anchors;
   core.generated_before = writer_->results_generated();
   conductor_ = std::make_unique<Conductor>(std::move(core), *view_, loop_.now());
   log::info("spool opened", {{"path", config_.spool_path()},
@@ -446,10 +447,11 @@ void Agent::reload(AgentConfig config) {
       config.endpoints != config_.endpoints || config.server_keys != config_.server_keys ||
       config.spool_bytes_max != config_.spool_bytes_max ||
       config.max_in_flight != config_.max_in_flight ||
-      config.max_in_flight_per_target != config_.max_in_flight_per_target) {
+      config.max_in_flight_per_target != config_.max_in_flight_per_target ||
+      config.anchors != config_.anchors) {
     log::warning(
         "some changed keys need a restart: listen, state_dir, collector, spool, "
-        "max_in_flight, max_in_flight_per_target");
+        "max_in_flight, max_in_flight_per_target, anchors, anchor_interval");
   }
   config_.log = config.log;
   config_.egress = std::move(config.egress);

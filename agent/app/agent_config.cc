@@ -1,5 +1,6 @@
 #include "agent/app/agent_config.h"
 
+#include "agent/core/self_health.h"
 #include "common/base/ip_address.h"
 #include "common/base/strings.h"
 #include "common/codec/url.h"
@@ -209,6 +210,72 @@ void read_proxies(MapReader& top, AgentConfig& config, std::vector<FieldError>& 
   for (const auto& [name, proxy] : node->entries) read_proxy(name, proxy, config, errors);
 }
 
+/// `http: URL`, `tcp: HOST:PORT` or `dns: NAME` with `resolver: ADDRESS`.
+void read_anchor(const Node& node, std::size_t index, AgentConfig& config,
+                 std::vector<FieldError>& errors) {
+  const std::string path = fmt::format("anchors[{}]", index);
+  MapReader reader(node, path, errors);
+  std::string http;
+  std::string tcp;
+  std::string dns;
+  std::string resolver;
+  reader.text("http", http);
+  reader.text("tcp", tcp);
+  reader.text("dns", dns);
+  reader.text("resolver", resolver);
+  reader.finish();
+  const int kinds = static_cast<int>(!http.empty()) + static_cast<int>(!tcp.empty()) +
+                    static_cast<int>(!dns.empty());
+  if (kinds != 1 || (dns.empty() && !resolver.empty())) {
+    errors.push_back({path,
+                      "expected one of {http: URL}, {tcp: HOST:PORT}, {dns: NAME} and {dns: NAME, "
+                      "resolver: ADDRESS}"});
+    return;
+  }
+  MonitorSpec as_monitor;  // For its rules.
+  as_monitor.key = as_monitor.name = "anchor";
+  ProbeSpec& spec = as_monitor.probe;
+  spec.interval = config.anchor_interval;
+  spec.timeout = SelfHealth::kProof;
+  spec.retry = {.retries = 0};
+  if (!http.empty()) spec.target = HttpTarget{.url = http, .redirects_max = 0};
+  if (!dns.empty()) spec.target = DnsTarget{.name = dns, .resolver = resolver};
+  if (!tcp.empty()) {
+    const auto colon = tcp.rfind(':');
+    TcpTarget target{.host = tcp.substr(0, colon)};
+    if (target.host.starts_with('[') && target.host.ends_with(']')) {
+      target.host = target.host.substr(1, target.host.size() - 2);
+    }
+    if (colon != std::string::npos) {
+      std::from_chars(tcp.data() + colon + 1, tcp.data() + tcp.size(), target.port);
+    }
+    spec.target = std::move(target);
+  }
+  for (const FieldError& error : validate(as_monitor)) {
+    errors.push_back({path, error.path + ": " + error.text});
+  }
+  config.anchors.push_back({describe(spec.target), std::move(spec)});
+}
+
+void read_anchors(MapReader& top, AgentConfig& config, std::vector<FieldError>& errors) {
+  top.duration("anchor_interval", config.anchor_interval);
+  if (config.anchor_interval < AgentConfig::kAnchorIntervalMin ||
+      config.anchor_interval > AgentConfig::kAnchorIntervalMax) {
+    top.error("anchor_interval", "expected 5s to 5m");
+    config.anchor_interval = AgentConfig::kAnchorIntervalMax;
+  }
+  const Node* node = top.child("anchors");
+  if (node == nullptr) return;
+  if (node->kind != Node::Kind::kList || node->items.size() > Conductor::kAnchorsMax) {
+    return top.error("anchors", fmt::format("expected a list of at most {} anchors such as "
+                                            "{{http: URL}}",
+                                            Conductor::kAnchorsMax));
+  }
+  for (std::size_t i = 0; i < node->items.size(); ++i) {
+    read_anchor(node->items[i], i, config, errors);
+  }
+}
+
 /// "127.0.0.1:7402", "[::1]:0".
 bool is_listen_address(std::string_view text) {
   const auto colon = text.rfind(':');
@@ -267,6 +334,7 @@ void read_top(const Node& tree, AgentConfig& config, std::vector<FieldError>& er
   read_proxies(top, config, errors);
   top.texts("resolvers", config.resolvers);
   read_probe(top, config, errors);
+  read_anchors(top, config, errors);
   top.duration("shutdown_grace", config.shutdown_grace);
   if (config.shutdown_grace > std::chrono::minutes{10}) {
     top.error("shutdown_grace", "expected at most 10m");

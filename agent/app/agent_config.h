@@ -6,6 +6,7 @@
 // as YAML, so that TOCSIN_RESOLVERS='[192.0.2.1, 192.0.2.2]' is a list. docs/operations.md lists
 // every key.
 
+#include "agent/core/conductor.h"
 #include "agent/probe/proxy_settings.h"
 #include "common/base/expected.h"
 #include "common/base/time.h"
@@ -34,6 +35,8 @@ struct ProbeEndpoint {
 struct AgentConfig {
   static constexpr std::size_t kEndpointsMax = 16;
   static constexpr std::size_t kProxiesMax = 64;
+  static constexpr Duration kAnchorIntervalMin = std::chrono::seconds{5};
+  static constexpr Duration kAnchorIntervalMax = std::chrono::minutes{5};
   static constexpr std::int64_t kSpoolMin = 8LL << 20;
   static constexpr std::int64_t kSpoolMax = 1LL << 40;
 
@@ -50,6 +53,8 @@ struct AgentConfig {
   std::vector<ProxySettings> proxies;  ///< That monitors may name; at most kProxiesMax.
   std::vector<std::string> resolvers;  ///< "ADDRESS" or "ADDRESS:PORT"; empty: the system's.
   std::optional<ProbeEndpoint> probe;  ///< Nothing: off.
+  std::vector<Anchor> anchors;         ///< At most Conductor::kAnchorsMax.
+  Duration anchor_interval = std::chrono::seconds{15};
   Duration shutdown_grace = std::chrono::seconds{25};
   log::Options log;
 

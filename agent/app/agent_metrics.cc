@@ -121,6 +121,34 @@ void AgentMetrics::publish(const AgentStats& stats) {
                {{"state", to_string(health)}})
         .set(stats.health == health ? 1 : 0);
   }
+  // A reason that holds no longer must not stay at 1.
+  if (stats.fault != Reason::kNone) shown_faults_.insert(stats.fault);
+  for (const Reason reason : shown_faults_) {
+    metrics_
+        .gauge("tocsin_agent_self_fault", "1 for the reason why the agent is suspect or blind",
+               {{"reason", std::string{to_string(reason)}}})
+        .set(stats.fault == reason ? 1 : 0);
+  }
+  for (const auto& [reason, count] : stats.no_data) {
+    metrics_
+        .counter("tocsin_agent_no_data_total", "Checks that say nothing of their target, by why",
+                 {{"reason", std::string{to_string(reason)}}})
+        .raise_to(number(count));
+  }
+  for (const AgentStats::AnchorStats& anchor : stats.anchors) {
+    const io::Labels labels{{"anchor", anchor.name}};
+    metrics_.counter("tocsin_agent_anchor_looks_total", "Looks at an anchor", labels)
+        .raise_to(number(anchor.looks));
+    metrics_.counter("tocsin_agent_anchor_failed_total", "Looks without an answer", labels)
+        .raise_to(number(anchor.failed));
+    metrics_.gauge("tocsin_agent_anchor_answers", "1 when the last look was answered", labels)
+        .set(anchor.answers ? 1 : 0);
+    metrics_
+        .gauge("tocsin_agent_anchor_counts",
+               "0 while an anchor is taken for gone: it failed for 10 minutes when targets did not",
+               labels)
+        .set(anchor.counts ? 1 : 0);
+  }
 }
 
 std::string AgentMetrics::text(const Snapshot& now) {

@@ -6,6 +6,7 @@
 #include "agent/uplink/uplink.h"
 #include "common/io/metrics.h"
 
+#include <set>
 #include <string>
 
 namespace tocsin::agent {
@@ -37,6 +38,7 @@ class AgentMetrics {
   void publish(const AgentStats& stats);
 
   io::Metrics metrics_;
+  std::set<Reason> shown_faults_;
 };
 
 }  // namespace tocsin::agent

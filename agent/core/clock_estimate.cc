@@ -4,12 +4,37 @@
 
 namespace tocsin::agent {
 
+bool is_fault_of_clock(Reason reason, const TlsFacts& tls, WallTime now, const ClockTrust& trust) {
+  const bool expired =
+      reason == Reason::kTlsVerifyExpired || reason == Reason::kTlsVerifyIssuerExpired;
+  if (!expired && reason != Reason::kTlsVerifyNotYetValid) return false;
+  for (const TlsProblem& problem : tls.problems) {
+    if (problem.reason != Reason::kTlsVerifyExpired &&
+        problem.reason != Reason::kTlsVerifyIssuerExpired &&
+        problem.reason != Reason::kTlsVerifyNotYetValid) {
+      return false;
+    }
+  }
+  const WallTime there = now + std::chrono::milliseconds{trust.offset_ms};
+  const WallTime ends = tls.chain_not_after.us != 0 ? tls.chain_not_after : tls.not_after;
+  return tls.not_before <= there && there <= ends;
+}
+
 void ClockEstimate::sample(WallTime t1, WallTime t2, WallTime t3, WallTime t4) {
   const Duration round_trip = (t4 - t1) - (t3 - t2);
   if (round_trip < Duration{0}) return;
   const Duration offset = ((t2 - t1) + (t3 - t4)) / 2;
   samples_[count_ % samples_.size()] = {offset, round_trip};
   ++count_;
+}
+
+void ClockEstimate::stepped(Duration by) {
+  for (Sample& sample : samples_) sample.offset -= by;
+}
+
+WallTime ClockEstimate::corrected(WallTime ours) const {
+  const Duration offset = std::chrono::milliseconds{trust().offset_ms};
+  return std::chrono::abs(offset) > kCorrectedFrom ? ours + offset : ours;
 }
 
 ClockTrust ClockEstimate::trust() const {

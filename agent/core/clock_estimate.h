@@ -6,11 +6,17 @@
 
 #include "common/base/time.h"
 #include "common/model/check_result.h"
+#include "common/model/observation.h"
 
 #include <array>
 #include <cstddef>
 
 namespace tocsin::agent {
+
+/// Whether a certificate that failed with `reason` at `now` is out of date by our clock only: by
+/// the collector's, or by ours before somebody set it, it is good, and nothing else was found wrong
+/// with it.
+bool is_fault_of_clock(Reason reason, const TlsFacts& tls, WallTime now, const ClockTrust& trust);
 
 class ClockEstimate {
  public:
@@ -18,10 +24,15 @@ class ClockEstimate {
   /// ignored.
   void sample(WallTime t1, WallTime t2, WallTime t3, WallTime t4);
 
-  /// Our clock jumped; what was measured before says nothing now.
-  void reset() { count_ = 0; }
+  /// Our clock jumped by so much: what was measured before holds, less the jump.
+  void stepped(Duration by);
 
   ClockTrust trust() const;
+
+  /// Ours by the collector's clock when they differ by more than kCorrectedFrom.
+  WallTime corrected(WallTime ours) const;
+
+  static constexpr Duration kCorrectedFrom = std::chrono::seconds{2};
 
  private:
   struct Sample {

@@ -26,6 +26,14 @@ constexpr int kMalformedMax = 3;
 /// Series of one agent; a collector that sends more is not followed.
 constexpr std::size_t kAssignmentMax = 1'000'000;
 
+bool is_dns(Reason reason) {
+  const auto value = static_cast<std::uint16_t>(reason);
+  return value >= 100 && value < 200;
+}
+
+/// An answer that only a resolver gives which can look names up.
+bool is_useful(const DnsFacts& dns) { return dns.rcode == "NOERROR" || dns.rcode == "NXDOMAIN"; }
+
 }  // namespace
 
 struct Conductor::Impl {
@@ -34,8 +42,24 @@ struct Conductor::Impl {
         spool(view),
         scheduler(options.max_in_flight),
         window(view),
+        health(options.anchors.size()),
         generated(options.generated_before),
-        last_now(now) {}
+        last_now(now) {
+    CHECK(options.anchors.size() <= kAnchorsMax);
+    for (std::size_t i = 0; i < options.anchors.size(); ++i) {
+      const ProbeSpec& spec = options.anchors[i].spec;
+      const std::int64_t share = spec.interval.count() * static_cast<std::int64_t>(i) /
+                                 static_cast<std::int64_t>(options.anchors.size());
+      looks.push_back({.spec = std::make_shared<const ProbeSpec>(spec),
+                       .stats = {.name = options.anchors[i].name},
+                       .next = now.mono + Duration{share}});
+    }
+    // The last one is no anchor: the question that tells whether our resolver works.
+    ProbeSpec question;
+    question.target = DnsTarget{.name = ".", .type = DnsType::kNs};
+    question.timeout = SelfHealth::kProof;
+    looks.push_back({.spec = std::make_shared<const ProbeSpec>(std::move(question))});
+  }
 
   using Out = std::vector<AgentCommand>;
 
@@ -76,11 +100,23 @@ struct Conductor::Impl {
   void send_frames(Now now, Out& out);
   void confirm_applied(Out& out);
 
+  // --- of ourselves ---
+  void start_looks(Now now, Out& out);
+  void look_ended(std::size_t index, const Observation& seen, Now now, Out& out);
+  void ask_for_proof(const SelfHealth::Failed& failed, Now now, Out& out);
+  void weigh_health(Now now, Out& out);
+  void told_by(Execution& run, const Observation& seen, Now now);
+
+  static SelfHealth::Failed failure_of(const Execution& run) {
+    return {run.attempts.back().finding.reason, run.series->asks_resolver, run.proof_since};
+  }
+
   // --- one check ---
   void begin(Execution run, Now now, Out& out);
   void start_attempt(Execution& run, Now now, Out& out);
   void attempt_ended(Execution& run, Now now, Out& out);
-  void finish(RunId id, bool ours, Now now, Out& out);
+  /// `ours` is kNone, or why an outcome of down says nothing of the target.
+  void finish(RunId id, Reason ours, Now now, Out& out);
   void settle_proving(Now now, Out& out);
   void emit(CheckResult result, std::uint16_t shard, bool urgent, Out& out);
   void report_missed(const MissedRun& missed, Now now, Out& out);
@@ -97,11 +133,21 @@ struct Conductor::Impl {
   void fork(std::vector<StreamId> streams, Out& out);
   std::shared_ptr<const RunnableSeries> make_runnable(const AssignedSeries& assigned) const;
 
+  /// An anchor, or the question to our resolver. Looks take no place of a check.
+  struct Look {
+    std::shared_ptr<const ProbeSpec> spec;  ///< Shared with the attempt under way.
+    AgentStats::AnchorStats stats = {};
+    MonoTime next = MonoTime::never();
+    MonoTime began = {};
+    RunId run{};  ///< Of the look under way; 0: none is.
+  };
+
   Options options;
   const SpoolView& spool;
   Scheduler scheduler;
   SendWindow window;
   SelfHealth health;
+  std::vector<Look> looks;  ///< Of the anchors, in their order; then the question.
   ClockEstimate clock;
 
   std::map<SeriesId, std::shared_ptr<const RunnableSeries>> series;
@@ -144,10 +190,17 @@ struct Conductor::Impl {
 
 void Conductor::Impl::on(const AttemptDone& e, Now now, Out& out) {
   const auto at = runs.find(e.run);
-  if (at == runs.end()) return;
+  if (at == runs.end()) {
+    for (std::size_t i = 0; i < looks.size(); ++i) {
+      if (looks[i].run == e.run && e.run != RunId{}) return look_ended(i, e.observation, now, out);
+    }
+    return;
+  }
   Execution& run = at->second;
   if (run.state != Execution::State::kAttempting || run.attempts.size() + 1 != e.attempt) return;
-  run.record(e.observation, now);
+  run.record(e.observation, clock.corrected(now.wall));
+  run.proof_since = std::max(run.attempt_began, now.mono - SelfHealth::kProof);
+  told_by(run, e.observation, now);
   attempt_ended(run, now, out);
 }
 
@@ -181,16 +234,21 @@ void Conductor::Impl::on(const SpoolRestreamed& e, Now, Out&) {
   }
 }
 
-void Conductor::Impl::on(const ClockStepped& e, Now, Out& out) {
-  clock.reset();
+void Conductor::Impl::on(const ClockStepped& e, Now now, Out& out) {
+  clock.stepped(e.by);
+  health.clock(clock.trust());
   stood_still = true;
+  if (e.by < Duration::zero()) scheduler.clock_set_back(now.wall);
   out.emplace_back(Notice{NoticeLevel::kWarning, "clock_step",
                           fmt::format("the wall clock jumped by {}", format_duration(e.by))});
+  weigh_health(now, out);
 }
 
-void Conductor::Impl::on(const SelfMeasured& e, Now, Out&) {
+void Conductor::Impl::on(const SelfMeasured& e, Now now, Out& out) {
   measured = e;
   generated_when_measured = generated;
+  health.descriptors(e.descriptors_short);
+  weigh_health(now, out);
 }
 
 void Conductor::Impl::on(const Drain& e, Now, Out& out) {
@@ -226,7 +284,7 @@ void Conductor::Impl::beat(Now now, Out& out) {
   Heartbeat beat;
   beat.number = ++heartbeat_number;
   beat.wall = now.wall;
-  beat.health = health.health(now.mono);
+  beat.health = health.state();
   beat.self_fault = health.fault();
   beat.monitors = static_cast<std::uint32_t>(series.size());
   beat.in_flight = static_cast<std::uint32_t>(runs.size());
@@ -322,6 +380,7 @@ std::shared_ptr<const RunnableSeries> Conductor::Impl::make_runnable(
     out->cannot = evaluator.error().text;
   }
   out->target = target_key(assigned.spec.target);
+  out->asks_resolver = asks_own_resolver(assigned.spec.target);
   out->config_version = config_version;
   return out;
 }
@@ -397,10 +456,10 @@ void Conductor::Impl::got(const RunRequest& m, Now now, Out& out) {
   const auto at = series.find(m.series);
   const bool confirm = m.kind == ResultKind::kConfirm;
   const std::uint32_t confirms_max = std::max(options.max_in_flight / 10, 1U);
-  const bool refused = at == series.end() || draining || !at->second->evaluator ||
-                       at->second->assigned.spec_rev != m.spec_rev ||
-                       (confirm && (confirms_in_flight >= confirms_max ||
-                                    health.health(now.mono) != AgentHealth::kHealthy));
+  const bool refused =
+      at == series.end() || draining || !at->second->evaluator ||
+      at->second->assigned.spec_rev != m.spec_rev ||
+      (confirm && (confirms_in_flight >= confirms_max || health.state() != AgentHealth::kHealthy));
   if (refused) {
     ++stats.messages_ignored;
     return;
@@ -421,7 +480,9 @@ void Conductor::Impl::got(const RunRequest& m, Now now, Out& out) {
 
 void Conductor::Impl::got(const HeartbeatReply& m, Now now, Out& out) {
   clock.sample(m.t1, m.t2, m.t3, now.wall);
+  health.clock(clock.trust());
   health.collector_answered(now.mono);
+  weigh_health(now, out);
   settle_proving(now, out);
 }
 
@@ -444,6 +505,83 @@ void Conductor::Impl::got(const Refused& m, Now now, Out& out) {
   }
 }
 
+// --- of ourselves ---
+
+void Conductor::Impl::start_looks(Now now, Out& out) {
+  for (Look& look : looks) {
+    if (look.run != RunId{} || look.next > now.mono) continue;
+    look.run = RunId{next_run++};
+    look.began = now.mono;
+    look.next = &look == &looks.back() ? MonoTime::never() : now.mono + look.spec->interval;
+    out.emplace_back(StartAttempt{look.run, 1, look.spec, look.spec->timeout});
+  }
+}
+
+void Conductor::Impl::look_ended(std::size_t index, const Observation& seen, Now now, Out& out) {
+  Look& look = looks[index];
+  look.run = RunId{};
+  ++look.stats.looks;
+  if (seen.failure) ++look.stats.failed;
+  if (index + 1 == looks.size()) {
+    if (seen.dns) {
+      health.resolver_answered(is_useful(*seen.dns), now.mono);
+    }
+  } else {
+    health.anchor_looked(index, !seen.failure, now.mono);
+    weigh_health(now, out);
+  }
+  if (!seen.failure) settle_proving(now, out);
+}
+
+/// Everybody whose answer would settle the matter, each no more often than his bound says.
+void Conductor::Impl::ask_for_proof(const SelfHealth::Failed& failed, Now now, Out& out) {
+  const MonoTime last_beat = next_heartbeat - heartbeat_every;
+  if (proving.size() == 1 || now.mono - last_beat >= kLookEvery) beat(now, out);
+  for (Look& look : looks) {
+    if (&look == &looks.back() && !health.wants_resolver_proof(failed)) continue;
+    look.next = std::min(look.next, std::max(now.mono, look.began + kLookEvery));
+  }
+}
+
+void Conductor::Impl::weigh_health(Now now, Out& out) {
+  const AgentHealth before = health.state();
+  if (!health.update(now.mono)) return;
+  const AgentHealth state = health.state();
+  out.emplace_back(Notice{
+      state == AgentHealth::kHealthy ? NoticeLevel::kInfo : NoticeLevel::kWarning, "health_changed",
+      fmt::format("{} -> {} ({}): {}", to_string(before), to_string(state),
+                  to_string(health.fault()), health.evidence(now.mono))});
+  beat(now, out);
+}
+
+/// What an attempt says of our resolver, our descriptors and our clock.
+void Conductor::Impl::told_by(Execution& run, const Observation& seen, Now now) {
+  Finding& finding = run.attempts.back().finding;
+  if (run.series->asks_resolver) {
+    if (seen.dns) {
+      health.resolver_answered(is_useful(*seen.dns), now.mono);
+    } else if (!seen.dns_cached && seen.failure && is_dns(seen.failure->reason)) {
+      const Reason reason = seen.failure->reason;
+      if (reason != Reason::kDnsTimeout && reason != Reason::kDnsRefused) {
+        health.resolver_answered(reason == Reason::kDnsNxdomain || reason == Reason::kDnsNodata,
+                                 now.mono);
+      }
+    } else if (!seen.dns_cached && !seen.remote.empty()) {
+      health.resolver_answered(true, now.mono);
+    }
+  }
+  // Libraries call it otherwise when they get no descriptor.
+  if (measured.descriptors_short &&
+      (finding.reason == Reason::kSelfResolver || finding.reason == Reason::kSelfUplink ||
+       finding.reason == Reason::kSelfInternal)) {
+    finding.reason = Reason::kSelfDescriptors;
+  }
+  if (seen.tls && is_fault_of_clock(finding.reason, *seen.tls, now.wall, clock.trust())) {
+    finding.outcome = Outcome::kNoData;
+    finding.reason = Reason::kSelfClock;
+  }
+}
+
 // --- one check ---
 
 void Conductor::Impl::begin(Execution run, Now now, Out& out) {
@@ -453,7 +591,7 @@ void Conductor::Impl::begin(Execution run, Now now, Out& out) {
   const RunId id = run.id;
   Execution& placed = runs.emplace(id, std::move(run)).first->second;
   if (!placed.series->evaluator) {
-    finish(id, false, now, out);
+    finish(id, Reason::kNone, now, out);
     return;
   }
   start_attempt(placed, now, out);
@@ -472,7 +610,7 @@ void Conductor::Impl::attempt_ended(Execution& run, Now now, Out& out) {
   const Finding& last = run.attempts.back().finding;
   const bool failed = last.outcome == Outcome::kDown || last.outcome == Outcome::kNoData;
   if (failed && last.outcome == Outcome::kDown && !run.suspicion_sent &&
-      run.series->assigned.confirm) {
+      run.series->assigned.confirm && health.state() != AgentHealth::kBlind) {
     run.suspicion_sent = true;
     const auto before = last_outcome.find(run.series->assigned.series);
     if (before == last_outcome.end() || before->second != Outcome::kDown) {
@@ -490,20 +628,23 @@ void Conductor::Impl::attempt_ended(Execution& run, Now now, Out& out) {
     return;
   }
   if (last.outcome == Outcome::kDown) {
-    switch (health.blame(last.reason, run.series->target, run.began)) {
+    const SelfHealth::Failed failure = failure_of(run);
+    switch (health.blame(failure)) {
       case SelfHealth::Blame::kTarget:
       case SelfHealth::Blame::kOurs:
         break;
       case SelfHealth::Blame::kUnproven:
         run.state = Execution::State::kProving;
-        run.wake = now.mono + SelfHealth::kProof;
+        // Not into the lateness of the next slot, or the wait itself would miss it.
+        run.wake = std::min(now.mono + SelfHealth::kProof,
+                            std::max(run.slot_end, now.mono + SelfHealth::kProofMin));
         timers.insert({run.wake, run.id});
         proving.insert(run.id);
-        if (proving.size() == 1) beat(now, out);
+        ask_for_proof(failure, now, out);
         return;
     }
   }
-  finish(run.id, false, now, out);
+  finish(run.id, Reason::kNone, now, out);
 }
 
 /// Somebody answered: the checks that waited for a proof of our own network may have one now.
@@ -513,14 +654,13 @@ void Conductor::Impl::settle_proving(Now now, Out& out) {
     const auto at = runs.find(id);
     if (at == runs.end()) continue;  // Ended by one that was settled before it in this loop.
     const Execution& run = at->second;
-    const Finding& last = run.attempts.back().finding;
-    if (health.blame(last.reason, run.series->target, run.began) == SelfHealth::Blame::kTarget) {
-      finish(id, false, now, out);
+    if (health.blame(failure_of(run)) == SelfHealth::Blame::kTarget) {
+      finish(id, Reason::kNone, now, out);
     }
   }
 }
 
-void Conductor::Impl::finish(RunId id, bool ours, Now now, Out& out) {
+void Conductor::Impl::finish(RunId id, Reason ours, Now now, Out& out) {
   const auto node = runs.extract(id);
   CHECK(!node.empty());
   const Execution& run = node.mapped();
@@ -532,10 +672,20 @@ void Conductor::Impl::finish(RunId id, bool ours, Now now, Out& out) {
   if (run.kind == ResultKind::kConfirm) --confirms_in_flight;
 
   CheckResult result = run.result(clock.trust(), now.mono);
-  if (ours) {
+  if (ours != Reason::kNone) {
     result.outcome = Outcome::kNoData;
-    result.reason = Reason::kSelfUplink;
+    result.reason = ours;
   }
+  health.checked(run.series->target, result.outcome, result.reason, now.mono);
+  // What the evidence was must not depend on the state, or the state would feed itself.
+  if (result.outcome == Outcome::kNoData || health.state() == AgentHealth::kBlind) {
+    weigh_health(now, out);
+  }
+  if (result.outcome == Outcome::kDown && health.state() == AgentHealth::kBlind) {
+    result.outcome = Outcome::kNoData;
+    result.reason = health.fault();
+  }
+  if (result.outcome == Outcome::kNoData) ++stats.no_data[result.reason];
   if (result.recovered()) ++stats.recovered;
   const SeriesId id_of_series = result.series;
   bool urgent = result.outcome == Outcome::kDown || result.outcome == Outcome::kNoData ||
@@ -547,9 +697,7 @@ void Conductor::Impl::finish(RunId id, bool ours, Now now, Out& out) {
     if (series.contains(id_of_series)) last_outcome[id_of_series] = result.outcome;
   }
   const Outcome outcome = result.outcome;
-  const Reason reason = result.reason;
   emit(std::move(result), run.series->assigned.shard, urgent, out);
-  health.checked(run.series->target, outcome, reason, now.mono);
   if (!proving.empty() && outcome != Outcome::kNoData) settle_proving(now, out);
 }
 
@@ -588,13 +736,13 @@ void Conductor::Impl::run_timers(Now now, Out& out) {
     switch (run.state) {
       case Execution::State::kWaiting:
         if (draining) {
-          finish(id, false, now, out);
+          finish(id, Reason::kNone, now, out);
         } else {
           start_attempt(run, now, out);
         }
         break;
       case Execution::State::kProving:
-        finish(id, true, now, out);
+        finish(id, health.unproven(failure_of(run)), now, out);
         break;
       case Execution::State::kAttempting:
         break;
@@ -656,6 +804,7 @@ void Conductor::Impl::advance(Now now, Out& out) {
   if (now.mono > expected_wake && now.mono - expected_wake > kStandstill) stood_still = true;
   run_timers(now, out);
   if (!draining) start_due(now, out);
+  if (!draining || !proving.empty()) start_looks(now, out);
   keep_link(now, out);
   confirm_applied(out);
   send_frames(now, out);
@@ -689,6 +838,11 @@ MonoTime Conductor::next_wakeup() const {
     const WallTime due = i.scheduler.next_due(i.last_now.wall);
     if (due != WallTime::never()) next = std::min(next, i.last_now.mono + (due - i.last_now.wall));
   }
+  if (!i.draining || !i.proving.empty()) {
+    for (const Impl::Look& look : i.looks) {
+      if (look.run == RunId{}) next = std::min(next, look.next);
+    }
+  }
   if (i.link_up) {
     next = std::min(next, i.last_answer + kSilenceMax + Duration{1});
     if (i.welcomed) next = std::min(next, i.next_heartbeat);
@@ -707,7 +861,14 @@ AgentStats Conductor::stats() {
   out.unacked_bytes = impl_->window.unacked_bytes();
   out.ack_latencies = impl_->window.ack_latencies();
   out.linked = impl_->welcomed;
-  out.health = impl_->health.health(impl_->last_now.mono);
+  out.health = impl_->health.state();
+  out.fault = impl_->health.fault();
+  for (std::size_t i = 0; i < impl_->health.anchors().size(); ++i) {
+    AgentStats::AnchorStats anchor = impl_->looks[i].stats;
+    anchor.answers = anchor.looks > 0 && impl_->health.anchors()[i].failed_looks == 0;
+    anchor.counts = impl_->health.anchors()[i].counts;
+    out.anchors.push_back(std::move(anchor));
+  }
   out.assignment_epoch = impl_->assignment_epoch;
   return out;
 }

@@ -12,6 +12,7 @@
 #include "common/model/link.h"
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -158,6 +159,14 @@ class SpoolView {
   virtual std::optional<Digest16> digest_of(const StreamId& stream, std::uint64_t seq) const = 0;
 };
 
+/// A place that always answers, by the operator's word; looked at to know our own way out.
+struct Anchor {
+  std::string name;  ///< For people: "http://anchor.example/".
+  ProbeSpec spec;    ///< Its timeout and interval are those of the looks; nothing is retried.
+
+  friend bool operator==(const Anchor&, const Anchor&) = default;
+};
+
 /// Numbers for /metrics; a plain snapshot.
 struct AgentStats {
   struct Queue {
@@ -184,11 +193,27 @@ struct AgentStats {
   std::uint64_t messages_ignored = 0;
   bool linked = false;
   AgentHealth health = AgentHealth::kHealthy;
+  Reason fault = Reason::kNone;  ///< Why the health is what it is.
   std::uint64_t assignment_epoch = 0;
+
+  struct AnchorStats {
+    std::string name;
+    std::uint64_t looks = 0;
+    std::uint64_t failed = 0;
+    bool answers = false;
+    bool counts = true;  ///< SelfHealth H5.
+  };
+
+  std::vector<AnchorStats> anchors;
+  std::map<Reason, std::uint64_t> no_data;  ///< Checks that say nothing of their target, by why.
 };
 
 class Conductor {
  public:
+  static constexpr std::size_t kAnchorsMax = 8;
+  /// Between two looks at one anchor, however many checks wait for a proof.
+  static constexpr Duration kLookEvery = std::chrono::seconds{1};
+
   struct Options {
     std::string version;
     std::string host;
@@ -196,6 +221,7 @@ class Conductor {
     std::uint64_t capabilities = kCapHttp | kCapTcp | kCapDns | kCapTls;
     std::uint32_t max_in_flight = 1000;
     std::uint32_t max_in_flight_per_target = 4;
+    std::vector<Anchor> anchors;  ///< At most kAnchorsMax.
     /// What results_generated had reached in earlier lives of this state directory.
     std::uint64_t generated_before = 0;
   };

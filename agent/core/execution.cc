@@ -16,9 +16,9 @@ std::uint32_t to_u32(Duration d) {
 
 }  // namespace
 
-void Execution::record(const Observation& observation, Now now) {
+void Execution::record(const Observation& observation, WallTime wall) {
   CHECK(series->evaluator.has_value());
-  Finding finding = series->evaluator->judge(observation, now.wall);
+  Finding finding = series->evaluator->judge(observation, wall);
   const bool failed = finding.outcome == Outcome::kDown || finding.outcome == Outcome::kNoData;
   const bool first_failure =
       failed && std::none_of(attempts.begin(), attempts.end(),
@@ -68,6 +68,12 @@ std::uint64_t target_key(const Target& target) {
     return fnv1a64(fmt::format("{}:{}", tls->host, tls->port));
   }
   return fnv1a64("dns " + std::get<DnsTarget>(target).resolver);
+}
+
+bool asks_own_resolver(const Target& target) {
+  if (const auto* http = std::get_if<HttpTarget>(&target)) return http->resolver.empty();
+  if (const auto* dns = std::get_if<DnsTarget>(&target)) return dns->resolver.empty();
+  return true;
 }
 
 }  // namespace tocsin::agent

@@ -27,6 +27,7 @@ struct RunnableSeries {
   std::optional<assertion::Evaluator> evaluator;  ///< Nothing: this agent cannot evaluate the spec.
   std::string cannot;                             ///< Why not.
   std::uint64_t target = 0;                       ///< Hash of host and port.
+  bool asks_resolver = false;                     ///< See asks_own_resolver.
   std::uint64_t config_version = 0;
 };
 
@@ -44,12 +45,14 @@ struct Execution {
   MonoTime began;
   MonoTime slot_end;  ///< No attempt may run past this.
   MonoTime attempt_began;
-  MonoTime wake;  ///< kWaiting: next attempt. kProving: give up.
+  MonoTime wake;         ///< kWaiting: next attempt. kProving: give up.
+  MonoTime proof_since;  ///< Of the last attempt, once it ended: SelfHealth::Failed.
   std::vector<Attempt> attempts;
   bool suspicion_sent = false;
 
-  /// Records what the probe saw, judged, as the newest attempt.
-  void record(const Observation& observation, Now now);
+  /// Records what the probe saw, judged, as the newest attempt. `wall` is what certificates are
+  /// held against.
+  void record(const Observation& observation, WallTime wall);
 
   /// The result so far, as if the last attempt were the end.
   CheckResult result(const ClockTrust& clock, MonoTime now) const;
@@ -57,5 +60,9 @@ struct Execution {
 
 /// Hash of what politeness and self-health call one target: host and port, or the resolver.
 std::uint64_t target_key(const Target& target);
+
+/// Whether names of this target are looked up by the agent's own resolver: not by one that the
+/// monitor names.
+bool asks_own_resolver(const Target& target);
 
 }  // namespace tocsin::agent

@@ -125,8 +125,22 @@ void Scheduler::finished(SeriesId series, std::uint32_t slot_tick, WallTime now)
   --in_flight_;
   // A step back of the clock must not make the same tick due again (INV-23), and one forward leaves
   // the skipped ticks to take_due, which reports them.
-  (void)now;
-  wait_for(series, entry, slot_tick + 1);
+  wait_for(series, entry, next_tick(entry.grid, slot_tick + 1, now));
+}
+
+std::uint32_t Scheduler::next_tick(const SlotGrid& grid, std::uint32_t tick, WallTime now) {
+  const Duration ahead = kAheadMax + 2 * std::chrono::milliseconds{grid.interval_ms};
+  return grid.slot(tick) - now > ahead ? grid.tick_at_or_after(now) : tick;
+}
+
+void Scheduler::clock_set_back(WallTime now) {
+  for (auto& [series, entry] : series_) {
+    if (entry.in_flight) continue;  // When it ends.
+    const std::uint32_t tick = next_tick(entry.grid, entry.tick, now);
+    if (tick == entry.tick) continue;
+    queues_.at(entry.grid.interval_ms).waiting.erase({entry.grid.slot(entry.tick).ms(), series});
+    wait_for(series, entry, tick);
+  }
 }
 
 void Scheduler::deferred(SeriesId series, std::uint32_t slot_tick) {

@@ -16,7 +16,9 @@
 //     first slot after now. Nothing is ever caught up: at most one run per series is due at a time.
 //  Q5 The grid runs on the anchored wall clock. Due moments are kept as wall time; a step of the
 //  clock
-//     changes what is due, never a running timeout.
+//     changes what is due, never a running timeout. After a step back a series waits for its next
+//     tick, so that none is run twice; but when that is more than kAheadMax and two intervals
+//     away, the collector has refused those slots as future ones, and it goes on at once.
 
 #include "common/base/time.h"
 #include "common/model/link.h"
@@ -50,6 +52,7 @@ struct MissedRun {
 class Scheduler {
  public:
   static constexpr std::size_t kQueuesMax = 64;
+  static constexpr Duration kAheadMax = std::chrono::hours{1};
 
   explicit Scheduler(std::uint32_t max_in_flight)
       : max_in_flight_(max_in_flight) {}
@@ -74,6 +77,9 @@ class Scheduler {
   /// The slot could not start because its target has no place: it stays due, is not in flight, and
   /// is offered again by the next take_due; at the lateness bound it becomes missed(policy).
   void deferred(SeriesId series, std::uint32_t slot_tick);
+
+  /// The wall clock was set back (Q5).
+  void clock_set_back(WallTime now);
 
   /// The earliest due moment, or the next lateness bound of what waits for budget; never() if
   /// nothing.
@@ -111,6 +117,7 @@ class Scheduler {
     QueueStats stats;
   };
 
+  static std::uint32_t next_tick(const SlotGrid& grid, std::uint32_t tick, WallTime now);
   void reshare();
   /// Places that queues other than `queue` are guaranteed and do not use.
   std::uint32_t reserved_for_others(const Queue& queue) const;

@@ -220,9 +220,10 @@ void on_hello(Transition& t, const AgentHello& event) {
 void on_heartbeat(Transition& t, const AgentHeartbeat& event) {
   AgentTable* agent = speaker(t, event.agent, event.session);
   if (agent == nullptr) return;
+  const Reason fault = agent->heartbeat.self_fault;
   agent->heartbeat = event.heartbeat;
   agent->clock_offset = std::chrono::milliseconds{event.heartbeat.clock.offset_ms};
-  if (agent->health != event.heartbeat.health) {
+  if (agent->health != event.heartbeat.health || fault != event.heartbeat.self_fault) {
     t.event("agent", event.agent.str(),
             fmt::format("{}: {} -> {} ({})", label(t.s, *agent), to_string(agent->health),
                         to_string(event.heartbeat.health), to_string(event.heartbeat.self_fault)));

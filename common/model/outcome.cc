@@ -133,6 +133,8 @@ constexpr ReasonRow kReasons[] = {
     {Reason::kSelfClock, "self.clock", "the agent's clock cannot be trusted"},
     {Reason::kSelfInternal, "self.internal", "the agent failed"},
     {Reason::kSelfCancelled, "self.cancelled", "the agent gave the check up before it finished"},
+    {Reason::kSelfAnchors, "self.anchors", "half or more of the agent's anchors do not answer"},
+    {Reason::kSelfTargets, "self.targets", "most of the agent's targets fell silent at once"},
 };
 
 const ReasonRow* find_row(Reason reason) {

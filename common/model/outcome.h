@@ -138,6 +138,8 @@ enum class Reason : std::uint16_t {
   kSelfClock = 704,
   kSelfInternal = 705,
   kSelfCancelled = 706,  ///< The agent shut down or the monitor changed while it ran.
+  kSelfAnchors = 720,    ///< Of an agent's state only, as the next one.
+  kSelfTargets = 721,
 };
 
 /// "connect.refused"; "none" for kNone.

@@ -1,8 +1,8 @@
 /* What a machine does to a program when its clock is set, its disk is full or its disk fails.
  *
- * Preloaded into a program under test (LD_PRELOAD); driven by faults.py through a file of five 64-bit numbers that
- * both map: the offset of the wall clock in nanoseconds, the errno of syncs, the errno of writes (0: none), and how
- * many syncs and writes were failed. Only files under TOCSIN_FAULTS_DIR are concerned. A write to a full disk first
+ * Preloaded into a program under test (LD_PRELOAD); driven by faults.py through a file of seven 64-bit numbers
+ * that both map: the offset of the wall clock in nanoseconds, the errno of syncs, the errno of writes (0: none), how
+ * many syncs and writes were failed, the errno of new sockets, and how many were failed. Only files under TOCSIN_FAULTS_DIR are concerned. A write to a full disk first
  * takes half of what it is given, as real ones do. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/uio.h>
@@ -25,6 +26,8 @@ struct control {
   volatile int64_t write_errno;
   volatile int64_t syncs_failed;
   volatile int64_t writes_failed;
+  volatile int64_t socket_errno;
+  volatile int64_t sockets_failed;
 };
 
 static struct control none;
@@ -77,6 +80,15 @@ int gettimeofday(struct timeval *restrict out, void *restrict zone) {
   out->tv_sec = t.tv_sec;
   out->tv_usec = t.tv_nsec / 1000;
   return 0;
+}
+
+/* -- sockets: the kernel has no memory, no buffers or no descriptors for one -- */
+
+int socket(int domain, int type, int protocol) {
+  if (control->socket_errno == 0) return (int)syscall(SYS_socket, domain, type, protocol);
+  __atomic_add_fetch(&control->sockets_failed, 1, __ATOMIC_RELAXED);
+  errno = (int)control->socket_errno;
+  return -1;
 }
 
 /* -- syncs -- */

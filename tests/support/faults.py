@@ -1,4 +1,5 @@
-"""A machine's faults for one program: its wall clock is set, its disk is full, its disk does not sync.
+"""A machine's faults for one program: its wall clock is set, its disk is full, its disk does not sync, it gets no
+sockets.
 
     faults = Faults(build, control_file, state_dir)
     program.env = faults.env
@@ -13,7 +14,7 @@ import mmap
 import struct
 from pathlib import Path
 
-FORMAT = struct.Struct("=5q")
+FORMAT = struct.Struct("=7q")
 
 
 def library(build: Path) -> Path:
@@ -44,9 +45,17 @@ class Faults:
     def disk_full(self, error: int = errno.ENOSPC):
         self._set(2, error)
 
+    def sockets_fail(self, error: int = errno.ENOBUFS):
+        """New ones; those that are open go on."""
+        self._set(5, error)
+
+    def sockets_failed(self) -> int:
+        return self._get(6)
+
     def failed(self) -> int:
         return self._get(3) + self._get(4)
 
     def heal(self):
         self._set(1, 0)
         self._set(2, 0)
+        self._set(5, 0)

@@ -88,6 +88,45 @@ TEST(AgentConfig, EveryKeyIsRead) {
   EXPECT_EQ(config->where("listen"), "/etc/tocsin/agent.yaml:7:9");
 }
 
+TEST(AgentConfig, AnchorsOfEachKindAreRead) {
+  const auto config = read(
+      "region: eu-west\n"
+      "anchors:\n"
+      "  - http: https://anchor.example/\n"
+      "  - tcp: \"[2001:db8::1]:443\"\n"
+      "  - {dns: example.org, resolver: 192.0.2.53}\n"
+      "  - dns: example.net\n"
+      "anchor_interval: 20s\n");
+  ASSERT_TRUE(config.has_value()) << config.error().front();
+  ASSERT_EQ(config->anchors.size(), 4U);
+  EXPECT_EQ(config->anchors[0].name, "https://anchor.example/");
+  EXPECT_EQ(config->anchors[1].name, "[2001:db8::1]:443");
+  EXPECT_EQ(config->anchors[2].name, "A example.org @ 192.0.2.53");
+  EXPECT_EQ(config->anchors[3].name, "A example.net");
+  for (const Anchor& anchor : config->anchors) {
+    EXPECT_EQ(anchor.spec.interval, Duration(20s));
+    EXPECT_EQ(anchor.spec.timeout, Duration(2s));
+    EXPECT_EQ(anchor.spec.retry.retries, 0);
+  }
+}
+
+TEST(AgentConfig, WhatIsNoAnchorIsSaid) {
+  const Lines found = errors(
+      "region: eu-west\n"
+      "anchors: [{http: https://a.example/, tcp: a.example:1}, {tcp: a.example}, {resolver: "
+      "192.0.2.1}]\n"
+      "anchor_interval: 1s\n");
+  ASSERT_EQ(found.size(), 4U);
+  EXPECT_NE(found[0].find("anchor_interval"), std::string::npos) << found[0];
+  EXPECT_NE(found[1].find("expected one of {http: URL}"), std::string::npos) << found[1];
+  EXPECT_NE(found[2].find("port"), std::string::npos) << found[2];
+  std::string many = "region: eu-west\nanchors:\n";
+  for (int i = 0; i < 9; ++i) many += "  - dns: a.example\n";
+  const Lines refused = errors(many);
+  ASSERT_EQ(refused.size(), 1U);
+  EXPECT_NE(refused[0].find("at most 8"), std::string::npos) << refused[0];
+}
+
 TEST(AgentConfig, AllErrorsComeAtOnceWithTheirPlaces) {
   EXPECT_EQ(
       errors("region: EU\n"

@@ -4,6 +4,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <map>
+#include <optional>
+
 namespace tocsin::agent {
 namespace {
 
@@ -36,7 +40,10 @@ Observation failed(Reason reason) {
 
 /// Drives a conductor by hand; `now` moves only by advance().
 struct Rig {
-  Rig() { give({.base = 0, .epoch = 1, .config_version = 1, .put = {an_assignment()}}); }
+  explicit Rig(Conductor::Options options = {})
+      : conductor(std::move(options), spool, now) {
+    give({.base = 0, .epoch = 1, .config_version = 1, .put = {an_assignment()}});
+  }
 
   void step(AgentEvent event) { conductor.step(event, now, out); }
 
@@ -102,7 +109,7 @@ struct Rig {
   bool answering = true;
   std::size_t answered = 0;
   Now now{MonoTime{5'000'000'000}, WallTime::from_ms(1'790'000'000'000 + 30'000)};
-  Conductor conductor{{}, spool, now};
+  Conductor conductor;
   std::vector<AgentCommand> out;
 };
 
@@ -319,6 +326,298 @@ TEST(Conductor, DrainingEndsChecksAndSaysGoodbyeWhenAllIsAcknowledged) {
   EXPECT_EQ(r.take<SpoolResult>().size(), 1U);
   r.advance(std::chrono::seconds{5});
   EXPECT_TRUE(r.take<StartAttempt>().empty());
+}
+
+Anchor an_anchor(const std::string& url) {
+  Anchor a;
+  a.name = url;
+  a.spec.target = HttpTarget{.url = url};
+  a.spec.interval = std::chrono::seconds{20};
+  a.spec.timeout = std::chrono::seconds{2};
+  return a;
+}
+
+Conductor::Options with_anchors() {
+  Conductor::Options o;
+  o.anchors = {an_anchor("http://one.example/"), an_anchor("http://two.example/")};
+  return o;
+}
+
+bool is_anchor(const StartAttempt& start) {
+  const auto* http = std::get_if<HttpTarget>(&start.spec->target);
+  return http != nullptr && http->url.find("example") != std::string::npos;
+}
+
+/// Lets the check fail for good: at the fourth attempt. Anchors are left waiting; the collector
+/// answers what it is asked then.
+void fail_check(Rig& r, const Observation& seen) {
+  for (std::uint32_t attempt = 1; attempt <= 4; ++attempt) {
+    RunId run{};
+    for (const StartAttempt& start : r.take<StartAttempt>()) {
+      if (!is_anchor(start)) run = start.run;
+    }
+    r.step(AttemptDone{run, attempt, seen});
+    if (attempt < 4) r.advance(std::chrono::seconds{1});
+  }
+  r.answer_heartbeats();
+}
+
+void fail_check(Rig& r, Reason reason) { fail_check(r, failed(reason)); }
+
+TEST(Conductor, AnchorsAreLookedAtInTurnAndMakeNoResults) {
+  Rig r(with_anchors());
+  r.give({.base = 0, .epoch = 2, .drop = {}});
+  const auto first = r.take<StartAttempt>();
+  ASSERT_EQ(first.size(), 1U);
+  EXPECT_EQ(std::get<HttpTarget>(first[0].spec->target).url, "http://one.example/");
+  r.advance(std::chrono::seconds{10});
+  const auto second = r.take<StartAttempt>();
+  ASSERT_EQ(second.size(), 1U);
+  EXPECT_EQ(std::get<HttpTarget>(second[0].spec->target).url, "http://two.example/");
+  r.step(AttemptDone{first[0].run, 1, answered(500)});
+  r.step(AttemptDone{second[0].run, 1, failed(Reason::kConnectTimeout)});
+  r.advance(std::chrono::seconds{9});
+  EXPECT_TRUE(r.take<StartAttempt>().empty());
+  r.advance(std::chrono::seconds{1});
+  EXPECT_EQ(r.take<StartAttempt>().size(), 1U);
+  EXPECT_TRUE(r.take<SpoolResult>().empty());
+  const AgentStats stats = r.conductor.stats();
+  EXPECT_TRUE(stats.anchors[0].answers);
+  EXPECT_FALSE(stats.anchors[1].answers);
+  EXPECT_EQ(stats.anchors[1].failed, 1U);
+  EXPECT_EQ(stats.attempts, 0U);
+}
+
+TEST(Conductor, SilenceIsTheTargetsOnceAnAnchorAnswersNotTheCollector) {
+  Rig r(with_anchors());
+  r.link();
+  const auto looks = r.take<StartAttempt>();
+  r.step(AttemptDone{looks.at(0).run, 1, answered(200)});
+  r.advance(std::chrono::seconds{10});
+  fail_check(r, Reason::kConnectTimeout);
+  std::vector<StartAttempt> asked;
+  for (const AgentCommand& c : r.out) {
+    EXPECT_FALSE(std::holds_alternative<SpoolResult>(c));
+    if (const auto* start = std::get_if<StartAttempt>(&c)) asked.push_back(*start);
+  }
+  ASSERT_EQ(asked.size(), 1U);  // At once; the other look is under way.
+  r.out.clear();
+  r.step(AttemptDone{asked[0].run, 1, answered(200)});
+  EXPECT_EQ(r.take<SpoolResult>().at(0).result.outcome, Outcome::kDown);
+}
+
+/// What a machine sees that has lost all but its collector.
+struct LostNetwork {
+  Reason of_checks = Reason::kConnectTimeout;  ///< Anchors are always silent.
+  std::vector<std::pair<MonoTime, StartAttempt>> waiting = {};
+  std::map<RunId, std::uint32_t> seen = {};
+
+  void last(Rig& r, Duration during) {
+    for (const MonoTime end = r.now.mono + during; r.now.mono < end;) {
+      for (const AgentCommand& c : r.out) {
+        const auto* start = std::get_if<StartAttempt>(&c);
+        if (start == nullptr || seen[start->run] >= start->attempt) continue;
+        seen[start->run] = start->attempt;
+        waiting.emplace_back(r.now.mono + start->timeout, *start);
+      }
+      const auto late = std::stable_partition(
+          waiting.begin(), waiting.end(), [&](const auto& one) { return one.first > r.now.mono; });
+      const std::vector<std::pair<MonoTime, StartAttempt>> over(late, waiting.end());
+      waiting.erase(late, waiting.end());
+      for (const auto& [at, start] : over) {
+        const Reason reason = is_anchor(start) ? Reason::kConnectTimeout : of_checks;
+        r.step(AttemptDone{start.run, start.attempt, failed(reason)});
+      }
+      r.advance(std::chrono::milliseconds{100});
+    }
+  }
+};
+
+TEST(Conductor, WithoutAnchorsAndTargetsItIsBlindAndBlamesNobody) {
+  Rig r(with_anchors());
+  r.link();
+  LostNetwork().last(r, std::chrono::seconds{70});
+  EXPECT_EQ(r.messages<Suspicion>(), 1U);  // Before it knew.
+  const auto results = r.take<SpoolResult>();
+  ASSERT_GE(results.size(), 2U);
+  for (const SpoolResult& result : results) {
+    EXPECT_EQ(result.result.outcome, Outcome::kNoData);
+    EXPECT_EQ(result.result.reason, Reason::kSelfUplink);
+  }
+  const AgentStats stats = r.conductor.stats();
+  EXPECT_EQ(stats.health, AgentHealth::kBlind);
+  EXPECT_EQ(stats.fault, Reason::kSelfUplink);
+  EXPECT_EQ(stats.no_data.at(Reason::kSelfUplink), results.size());
+}
+
+TEST(Conductor, WhileBlindARefusalIsNoDataEither) {
+  Rig r(with_anchors());
+  r.link();
+  LostNetwork lost;
+  lost.last(r, std::chrono::seconds{70});
+  lost.of_checks = Reason::kConnectRefused;
+  lost.last(r, std::chrono::seconds{70});
+  EXPECT_EQ(r.messages<Suspicion>(), 1U);  // From before it knew.
+  const auto results = r.take<SpoolResult>();
+  ASSERT_GE(results.size(), 4U);
+  for (const SpoolResult& result : results) {
+    EXPECT_EQ(result.result.outcome, Outcome::kNoData);
+    EXPECT_EQ(result.result.reason, Reason::kSelfUplink);
+  }
+  // The evidence says what was seen.
+  EXPECT_EQ(results.back().result.attempts.back().finding.reason, Reason::kConnectRefused);
+}
+
+TEST(Conductor, AnAgentWhoseNetworkIsBackTellsAtOnceAndVotesAfterTenSeconds) {
+  Rig r(with_anchors());
+  r.link();
+  LostNetwork().last(r, std::chrono::seconds{70});
+  EXPECT_EQ(r.conductor.stats().health, AgentHealth::kBlind);
+  for (int i = 0; i < 600; ++i) {  // A minute in which everything answers.
+    for (const StartAttempt& start : r.take<StartAttempt>()) {
+      r.step(AttemptDone{start.run, start.attempt, answered(200)});
+      r.out.erase(std::remove_if(
+                      r.out.begin(), r.out.end(),
+                      [](const AgentCommand& c) { return std::holds_alternative<SpoolResult>(c); }),
+                  r.out.end());
+    }
+    r.advance(std::chrono::milliseconds{100});
+  }
+  EXPECT_EQ(r.conductor.stats().health, AgentHealth::kHealthy);
+  EXPECT_EQ(r.conductor.stats().fault, Reason::kNone);
+}
+
+/// Where the question to our own resolver is asked.
+std::optional<StartAttempt> question(Rig& r) {
+  for (const AgentCommand& c : r.out) {
+    const auto* start = std::get_if<StartAttempt>(&c);
+    if (start != nullptr && std::holds_alternative<DnsTarget>(start->spec->target)) return *start;
+  }
+  return std::nullopt;
+}
+
+Observation answer_of(const std::string& rcode) {
+  Observation o;
+  o.dns = DnsFacts{.rcode = rcode};
+  o.dns_cached = true;
+  return o;
+}
+
+TEST(Conductor, ANameThatOurResolverLeavesUnansweredIsTheTargetsOnceItAnswersAnother) {
+  for (const char* rcode : {"NOERROR", "SERVFAIL"}) {
+    Rig r;
+    r.link();
+    r.advance(std::chrono::seconds{10});
+    fail_check(r, Reason::kDnsTimeout);
+    const auto asked = question(r);
+    ASSERT_TRUE(asked);
+    EXPECT_EQ(std::get<DnsTarget>(asked->spec->target).name, ".");
+    r.advance(std::chrono::seconds{1});
+    r.step(AttemptDone{asked->run, 1, answer_of(rcode)});
+    EXPECT_EQ(r.take<SpoolResult>().at(0).result.reason, Reason::kDnsTimeout);
+  }
+}
+
+TEST(Conductor, ADeadResolverIsOurFault) {
+  Rig r;
+  r.link();
+  r.advance(std::chrono::seconds{10});
+  fail_check(r, Reason::kDnsTimeout);
+  const auto asked = question(r);
+  ASSERT_TRUE(asked);
+  r.advance(std::chrono::milliseconds{1900});
+  r.step(AttemptDone{asked->run, 1, failed(Reason::kDnsTimeout)});
+  r.advance(std::chrono::milliseconds{100});
+  const CheckResult result = r.take<SpoolResult>().at(0).result;
+  EXPECT_EQ(result.outcome, Outcome::kNoData);
+  EXPECT_EQ(result.reason, Reason::kSelfResolver);
+}
+
+TEST(Conductor, AResolverThatCanLookNothingUpIsOurFault) {
+  Rig r;
+  r.link();
+  r.advance(std::chrono::seconds{10});
+  fail_check(r, Reason::kDnsServfail);
+  const auto asked = question(r);
+  ASSERT_TRUE(asked);
+  r.step(AttemptDone{asked->run, 1, answer_of("SERVFAIL")});
+  r.advance(std::chrono::seconds{2});
+  EXPECT_EQ(r.take<SpoolResult>().at(0).result.reason, Reason::kSelfResolver);
+}
+
+TEST(Conductor, ANameThatIsGoneIsTheTargetsAtOnce) {
+  Rig r;
+  r.link();
+  r.advance(std::chrono::seconds{10});
+  fail_check(r, Reason::kDnsNxdomain);
+  const CheckResult result = r.take<SpoolResult>().at(0).result;
+  EXPECT_EQ(result.outcome, Outcome::kDown);
+  EXPECT_EQ(result.reason, Reason::kDnsNxdomain);
+}
+
+TEST(Conductor, AResolverOfTheMonitorsOwnIsNotOurs) {
+  Rig r;
+  r.link();
+  AssignedSeries named = an_assignment();
+  std::get<HttpTarget>(named.spec.target).resolver = "192.0.2.53";
+  r.give({.base = 1, .epoch = 2, .put = {named}});
+  r.advance(std::chrono::seconds{10});
+  fail_check(r, Reason::kDnsTimeout);
+  EXPECT_FALSE(question(r));
+  r.advance(std::chrono::milliseconds{500});
+  EXPECT_EQ(r.take<SpoolResult>().at(0).result.outcome, Outcome::kDown);
+}
+
+Observation expired(WallTime since) {
+  Observation o = failed(Reason::kTlsVerifyExpired);
+  o.tls = TlsFacts{.not_before = since - std::chrono::hours{2000}, .not_after = since};
+  o.tls->problems = {{Reason::kTlsVerifyExpired, 0, "certificate has expired"}};
+  return o;
+}
+
+TEST(Conductor, ACertificateThatExpiredByOurClockOnlyIsOurFault) {
+  for (const bool by_a_day : {true, false}) {
+    Rig r;
+    r.answering = false;
+    r.link();
+    const Duration ahead = by_a_day ? Duration{std::chrono::hours{24}} : std::chrono::minutes{10};
+    r.step(MessageArrived{HeartbeatReply{1, r.now.wall, r.now.wall - ahead, r.now.wall - ahead}});
+    r.out.clear();
+    r.advance(std::chrono::seconds{10});
+    // It ran out an hour ago by our clock.
+    const Observation seen = expired(r.now.wall - std::chrono::hours{1});
+    for (std::uint32_t attempt = 1; attempt <= 4; ++attempt) {
+      const StartAttempt start = r.started();
+      r.step(AttemptDone{start.run, attempt, seen});
+      if (attempt < 4) r.advance(std::chrono::seconds{1});
+    }
+    const CheckResult result = r.take<SpoolResult>().at(0).result;
+    EXPECT_EQ(result.outcome, by_a_day ? Outcome::kNoData : Outcome::kDown);
+    EXPECT_EQ(result.reason, by_a_day ? Reason::kSelfClock : Reason::kTlsVerifyExpired);
+    EXPECT_EQ(r.conductor.stats().health, by_a_day ? AgentHealth::kBlind : AgentHealth::kSuspect);
+    EXPECT_EQ(r.conductor.stats().fault, Reason::kSelfClock);
+  }
+}
+
+TEST(Conductor, ASetClockIsKnownBeforeTheCollectorWasAskedAgain) {
+  Rig r;
+  r.answering = false;
+  r.link();
+  r.step(MessageArrived{HeartbeatReply{1, r.now.wall, r.now.wall, r.now.wall}});
+  EXPECT_EQ(r.conductor.stats().health, AgentHealth::kHealthy);
+  r.now.wall = r.now.wall + std::chrono::hours{48};
+  r.step(ClockStepped{std::chrono::hours{48}});
+  EXPECT_EQ(r.conductor.stats().fault, Reason::kSelfClock);
+}
+
+TEST(Conductor, WithoutDescriptorsWhateverFailsIsCalledSo) {
+  Rig r;
+  r.link();
+  r.step(SelfMeasured{.descriptors_short = true});
+  EXPECT_EQ(r.conductor.stats().fault, Reason::kSelfDescriptors);
+  r.advance(std::chrono::seconds{10});
+  fail_check(r, Reason::kSelfResolver);
+  EXPECT_EQ(r.take<SpoolResult>().at(0).result.reason, Reason::kSelfDescriptors);
 }
 
 }  // namespace

@@ -128,5 +128,29 @@ TEST(Scheduler, ASixtyFifthIntervalIsRefused) {
   EXPECT_TRUE(s.put(SeriesId{65}, {65'000, 0}, at(0)));
 }
 
+TEST(Scheduler, AClockSetBackFromFarAheadGoesOnAtOnce) {
+  constexpr std::int64_t kDay = 86'400'000;
+  Scheduler s{10};
+  s.put(SeriesId{1}, kEvery10s, at(kDay));
+  s.put(SeriesId{2}, kEvery10s, at(kDay));
+  const auto due = take(s, at(kDay + 4'000)).due;
+  ASSERT_EQ(due.size(), 2U);
+  s.finished(due[0].series, due[0].tick, at(kDay + 4'500));
+  s.clock_set_back(at(0));
+  EXPECT_EQ(s.next_due(at(0)), at(3'000));
+  s.finished(due[1].series, due[1].tick, at(0));  // It was under way meanwhile.
+  EXPECT_EQ(take(s, at(3'000)).due.size(), 2U);
+}
+
+TEST(Scheduler, AClockSetBackALittleRepeatsNoTick) {
+  Scheduler s{10};
+  s.put(SeriesId{1}, kEvery10s, at(600'000));
+  const auto due = take(s, at(603'000)).due;
+  ASSERT_EQ(due.size(), 1U);
+  s.finished(SeriesId{1}, due[0].tick, at(603'500));
+  s.clock_set_back(at(300'000));
+  EXPECT_EQ(s.next_due(at(300'000)), at(613'000));
+}
+
 }  // namespace
 }  // namespace tocsin::agent

@@ -31,9 +31,10 @@ TEST(Mailbox, FullRefusesAndLeavesTheValueWithItsOwner) {
   EXPECT_TRUE(box.push(std::make_unique<int>(1)));
   auto second = std::make_unique<int>(2);
   EXPECT_FALSE(box.push(std::move(second)));
-  // NOLINTNEXTLINE(bugprone-use-after-move): this is what is tested.
+  // NOLINTBEGIN(bugprone-use-after-move): this is what is tested.
   ASSERT_NE(second, nullptr);
   EXPECT_EQ(*second, 2);
+  // NOLINTEND(bugprone-use-after-move)
   EXPECT_EQ(**box.try_pop(), 1);
   EXPECT_TRUE(box.push(std::move(second)));
 }
