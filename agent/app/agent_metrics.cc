@@ -81,6 +81,9 @@ void AgentMetrics::publish(const AgentStats& stats) {
         .gauge("tocsin_agent_queue_lateness_max_seconds",
                "Longest time from slot to start since the last scrape", labels)
         .set(seconds(queue.lateness_max));
+    metrics_
+        .latencies("tocsin_agent_queue_lateness_seconds", "From slot to start of a check", labels)
+        .raise_to(queue.lateness);
   }
   for (const Outcome outcome : kOutcomes) {
     metrics_

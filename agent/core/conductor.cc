@@ -8,6 +8,7 @@
 #include "common/base/check.h"
 
 #include <algorithm>
+#include <list>
 #include <map>
 #include <set>
 #include <utility>
@@ -23,6 +24,8 @@ constexpr Duration kSilenceMax = std::chrono::seconds{9};
 /// A wake-up that comes this much later than asked for: the machine or the process stood still.
 constexpr Duration kStandstill = std::chrono::seconds{2};
 constexpr int kMalformedMax = 3;
+/// What the lateness in a heartbeat is of: so long, and as long again before.
+constexpr Duration kLatenessFor = std::chrono::seconds{60};
 /// Series of one agent; a collector that sends more is not followed.
 constexpr std::size_t kAssignmentMax = 1'000'000;
 
@@ -112,6 +115,8 @@ struct Conductor::Impl {
   }
 
   // --- one check ---
+  void start_asked(Now now, Out& out);
+  bool has_place(const RunnableSeries& s, std::uint32_t most) const;
   void begin(Execution run, Now now, Out& out);
   void start_attempt(Execution& run, Now now, Out& out);
   void attempt_ended(Execution& run, Now now, Out& out);
@@ -163,7 +168,20 @@ struct Conductor::Impl {
   std::set<RunId> proving;
   std::map<std::uint64_t, std::uint32_t> per_target;
   std::uint64_t next_run = 1;
-  std::uint32_t confirms_in_flight = 0;
+  std::uint32_t asked_in_flight = 0;  ///< Confirm runs and runs now.
+
+  /// A run that somebody asked for and that has no place yet.
+  struct Asked {
+    RunRequest request;
+    Now at;
+  };
+
+  std::list<Asked> asked;  ///< In the order asked; at most kAskedMax.
+
+  /// For the heartbeat: of this minute and the one before.
+  Latencies lateness;
+  Latencies lateness_before;
+  MonoTime lateness_since;
 
   bool link_up = false;
   bool welcomed = false;
@@ -294,6 +312,14 @@ void Conductor::Impl::beat(Now now, Out& out) {
   beat.spool_bytes = measured.spool_bytes;
   beat.spool_bytes_max = measured.spool_bytes_max;
   beat.clock = clock.trust();
+  if (now.mono - lateness_since >= kLatenessFor) {
+    lateness_before = std::exchange(lateness, {});
+    lateness_since = now.mono;
+  }
+  Latencies recent = lateness_before;
+  recent += lateness;
+  beat.lateness_p99_ms =
+      static_cast<std::uint32_t>(recent.kept_to(0.99) / std::chrono::milliseconds{1});
   send(beat, out);
   next_heartbeat = now.mono + heartbeat_every;
 }
@@ -452,30 +478,58 @@ void Conductor::Impl::apply(const Assignment& m, Now now, Out& out) {
   out.emplace_back(AssignmentChanged{assignment_epoch});
 }
 
-void Conductor::Impl::got(const RunRequest& m, Now now, Out& out) {
+void Conductor::Impl::got(const RunRequest& m, Now now, Out& /*out*/) {
   const auto at = series.find(m.series);
   const bool confirm = m.kind == ResultKind::kConfirm;
-  const std::uint32_t confirms_max = std::max(options.max_in_flight / 10, 1U);
-  const bool refused =
-      at == series.end() || draining || !at->second->evaluator ||
-      at->second->assigned.spec_rev != m.spec_rev ||
-      (confirm && (confirms_in_flight >= confirms_max || health.state() != AgentHealth::kHealthy));
+  const bool refused = at == series.end() || draining || !at->second->evaluator ||
+                       at->second->assigned.spec_rev != m.spec_rev ||
+                       (confirm && health.state() != AgentHealth::kHealthy) ||
+                       asked.size() == Conductor::kAskedMax;
   if (refused) {
     ++stats.messages_ignored;
     return;
   }
-  Execution run;
-  run.series = at->second;
-  run.kind = m.kind;
-  run.slot = now.wall;
-  run.request = m.request;
-  run.slot_end = now.mono + at->second->spec->interval;
-  run.suspicion_sent = true;
-  if (confirm) {
-    ++confirms_in_flight;
-    ++stats.confirms;
+  asked.push_back({m, now});  // advance() starts it if there is a place.
+}
+
+bool Conductor::Impl::has_place(const RunnableSeries& s, std::uint32_t most) const {
+  const auto busy = per_target.find(s.target);
+  return busy == per_target.end() || busy->second < most;
+}
+
+/// Runs that somebody asked for: in the order asked, at most a tenth of the budget, and at a target
+/// at most half of its places (rounded up), so that neither a hand on the button nor a storm of
+/// confirmations takes the slots of scheduled checks.
+void Conductor::Impl::start_asked(Now now, Out& out) {
+  const std::uint32_t runs_max = std::max(options.max_in_flight / 10, 1U);
+  const std::uint32_t places = (options.max_in_flight_per_target + 1) / 2;
+  for (auto one = asked.begin(); one != asked.end();) {
+    const auto at = series.find(one->request.series);
+    const bool useless = at == series.end() ||
+                         at->second->assigned.spec_rev != one->request.spec_rev ||
+                         now.mono - one->at.mono > Conductor::kAskedWait;
+    if (useless) {
+      ++stats.messages_ignored;
+      one = asked.erase(one);
+      continue;
+    }
+    if (asked_in_flight >= runs_max || !has_place(*at->second, places)) {
+      ++one;
+      continue;
+    }
+    Execution run;
+    run.series = at->second;
+    run.kind = one->request.kind;
+    run.slot = one->at.wall;
+    run.late = now.mono - one->at.mono;
+    run.request = one->request.request;
+    run.slot_end = now.mono + at->second->spec->interval;
+    run.suspicion_sent = true;
+    ++asked_in_flight;
+    if (run.kind == ResultKind::kConfirm) ++stats.confirms;
+    one = asked.erase(one);
+    begin(std::move(run), now, out);
   }
-  begin(std::move(run), now, out);
 }
 
 void Conductor::Impl::got(const HeartbeatReply& m, Now now, Out& out) {
@@ -669,7 +723,7 @@ void Conductor::Impl::finish(RunId id, Reason ours, Now now, Out& out) {
   ending.erase(id);
   const auto target = per_target.find(run.series->target);
   if (--target->second == 0) per_target.erase(target);
-  if (run.kind == ResultKind::kConfirm) --confirms_in_flight;
+  if (run.kind != ResultKind::kScheduled) --asked_in_flight;
 
   CheckResult result = run.result(clock.trust(), now.mono);
   if (ours != Reason::kNone) {
@@ -758,11 +812,11 @@ void Conductor::Impl::start_due(Now now, Out& out) {
   for (const MissedRun& run : missed) report_missed(run, now, out);
   for (const DueSlot& slot : due) {
     const std::shared_ptr<const RunnableSeries>& s = series.at(slot.series);
-    const auto busy = per_target.find(s->target);
-    if (busy != per_target.end() && busy->second >= options.max_in_flight_per_target) {
-      scheduler.deferred(slot.series, slot.tick);
+    if (!has_place(*s, options.max_in_flight_per_target)) {
+      scheduler.deferred(slot);
       continue;
     }
+    lateness.add(slot.late);
     Execution run;
     run.series = s;
     run.tick = slot.tick;
@@ -803,6 +857,8 @@ void Conductor::Impl::confirm_applied(Out& out) {
 void Conductor::Impl::advance(Now now, Out& out) {
   if (now.mono > expected_wake && now.mono - expected_wake > kStandstill) stood_still = true;
   run_timers(now, out);
+  if (draining) asked.clear();
+  start_asked(now, out);
   if (!draining) start_due(now, out);
   if (!draining || !proving.empty()) start_looks(now, out);
   keep_link(now, out);
@@ -843,6 +899,7 @@ MonoTime Conductor::next_wakeup() const {
       if (look.run == RunId{}) next = std::min(next, look.next);
     }
   }
+  if (!i.asked.empty()) next = std::min(next, i.asked.front().at.mono + kAskedWait + Duration{1});
   if (i.link_up) {
     next = std::min(next, i.last_answer + kSilenceMax + Duration{1});
     if (i.welcomed) next = std::min(next, i.next_heartbeat);
@@ -855,7 +912,8 @@ bool Conductor::idle() const { return impl_->runs.empty(); }
 AgentStats Conductor::stats() {
   AgentStats out = impl_->stats;
   for (const Scheduler::QueueStats& q : impl_->scheduler.stats()) {
-    out.queues.push_back({q.interval, q.series, q.in_flight, q.started, q.missed, q.lateness_max});
+    out.queues.push_back(
+        {q.interval, q.series, q.in_flight, q.started, q.missed, q.lateness_max, q.lateness});
   }
   out.generated = impl_->generated;
   out.unacked_bytes = impl_->window.unacked_bytes();

@@ -176,6 +176,7 @@ struct AgentStats {
     std::uint64_t started = 0;
     std::uint64_t missed = 0;
     Duration lateness_max{0};  ///< Since the last look.
+    Latencies lateness;        ///< Slot to start.
   };
 
   std::vector<Queue> queues;
@@ -211,6 +212,10 @@ struct AgentStats {
 class Conductor {
  public:
   static constexpr std::size_t kAnchorsMax = 8;
+  /// Runs that were asked for (confirm, run now) and wait for a place; more are ignored. One that
+  /// has waited kAskedWait is given up.
+  static constexpr std::size_t kAskedMax = 256;
+  static constexpr Duration kAskedWait = std::chrono::seconds{10};
   /// Between two looks at one anchor, however many checks wait for a proof.
   static constexpr Duration kLookEvery = std::chrono::seconds{1};
 

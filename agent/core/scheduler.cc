@@ -113,6 +113,7 @@ void Scheduler::take_due(WallTime now, bool resumed, std::vector<DueSlot>& due,
     const WallTime slot = entry.grid.slot(entry.tick);
     const Duration late = std::max(now - slot, Duration{0});
     best->stats.lateness_max = std::max(best->stats.lateness_max, late);
+    best->stats.lateness.add(late);
     due.push_back({series, entry.tick, slot, late});
   }
 }
@@ -143,15 +144,16 @@ void Scheduler::clock_set_back(WallTime now) {
   }
 }
 
-void Scheduler::deferred(SeriesId series, std::uint32_t slot_tick) {
-  const auto at = series_.find(series);
-  CHECK(at != series_.end() && at->second.in_flight && at->second.tick == slot_tick);
+void Scheduler::deferred(const DueSlot& slot) {
+  const auto at = series_.find(slot.series);
+  CHECK(at != series_.end() && at->second.in_flight && at->second.tick == slot.tick);
   Entry& entry = at->second;
   Queue& queue = queues_.at(entry.grid.interval_ms);
   --queue.in_flight;
   --queue.stats.started;
+  queue.stats.lateness.remove(slot.late);
   --in_flight_;
-  wait_for(series, entry, slot_tick);
+  wait_for(slot.series, entry, slot.tick);
   entry.deferred = true;
 }
 

@@ -20,6 +20,7 @@
 //     tick, so that none is run twice; but when that is more than kAheadMax and two intervals
 //     away, the collector has refused those slots as future ones, and it goes on at once.
 
+#include "common/base/latencies.h"
 #include "common/base/time.h"
 #include "common/model/link.h"
 
@@ -76,7 +77,7 @@ class Scheduler {
 
   /// The slot could not start because its target has no place: it stays due, is not in flight, and
   /// is offered again by the next take_due; at the lateness bound it becomes missed(policy).
-  void deferred(SeriesId series, std::uint32_t slot_tick);
+  void deferred(const DueSlot& slot);
 
   /// The wall clock was set back (Q5).
   void clock_set_back(WallTime now);
@@ -94,6 +95,7 @@ class Scheduler {
     std::uint64_t started = 0;
     std::uint64_t missed = 0;
     Duration lateness_max{0};
+    Latencies lateness;  ///< Slot to start, since the start of the agent.
   };
 
   /// One entry per queue; lateness_max starts again.

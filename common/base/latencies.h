@@ -37,6 +37,33 @@ struct Latencies {
     sum += took;
   }
 
+  /// Undoes one add() of it.
+  void remove(Duration took) {
+    --counts[bucket_of(took)];
+    sum -= took;
+  }
+
+  /// The bound that at least that share of the values kept to, the longest one for what is longer;
+  /// zero without values. `share` is in (0, 1].
+  Duration kept_to(double share) const {
+    std::uint64_t total = 0;
+    for (const std::uint64_t n : counts) total += n;
+    if (total == 0) return Duration{0};
+    const double wanted = share * static_cast<double>(total);
+    std::uint64_t seen = 0;
+    for (std::size_t i = 0; i < kBounds.size(); ++i) {
+      seen += counts[i];
+      if (static_cast<double>(seen) >= wanted) return kBounds[i];
+    }
+    return kBounds.back();
+  }
+
+  Latencies& operator+=(const Latencies& other) {
+    for (std::size_t i = 0; i < counts.size(); ++i) counts[i] += other.counts[i];
+    sum += other.sum;
+    return *this;
+  }
+
   friend bool operator==(const Latencies&, const Latencies&) = default;
 };
 

@@ -289,6 +289,107 @@ TEST(Conductor, AConfirmRunTakesNoTickAndNamesItsRequest) {
   EXPECT_EQ(r.take<StartAttempt>().size(), 1U);  // Its slot is as before.
 }
 
+RunRequest a_request(std::uint8_t number, ResultKind kind = ResultKind::kRunNow,
+                     SeriesId series = kSeries) {
+  RunRequest out;
+  out.request[0] = number;
+  out.series = series;
+  out.spec_rev = 1;
+  out.kind = kind;
+  return out;
+}
+
+TEST(Conductor, RunsThatAreAskedForTakeHalfOfATargetsPlacesAndWaitForThem) {
+  Rig r({.max_in_flight_per_target = 3});
+  r.link();
+  r.out.clear();
+  for (std::uint8_t i = 1; i <= 4; ++i) r.step(MessageArrived{a_request(i)});
+  const auto first = r.take<StartAttempt>();
+  ASSERT_EQ(first.size(), 2U);
+  r.advance(std::chrono::seconds{3});
+  EXPECT_TRUE(r.take<StartAttempt>().empty());
+  r.step(AttemptDone{first[0].run, 1, answered(200)});
+  // The third one has the place now, and says how long it waited.
+  const auto third = r.take<StartAttempt>();
+  ASSERT_EQ(third.size(), 1U);
+  r.step(AttemptDone{third[0].run, 1, answered(200)});
+  const auto results = r.take<SpoolResult>();
+  ASSERT_EQ(results.size(), 1U);
+  EXPECT_EQ(results[0].result.request, a_request(3).request);
+  EXPECT_EQ(results[0].result.queue_us, 3'000'000U);
+}
+
+TEST(Conductor, AScheduledCheckHasItsPlaceBesideRunsThatAreAskedFor) {
+  Rig r({.max_in_flight_per_target = 2});
+  r.link();
+  r.advance(std::chrono::milliseconds{9'999});
+  r.out.clear();
+  for (int i = 0; i < 50; ++i) {
+    r.step(MessageArrived{a_request(static_cast<std::uint8_t>(1 + i), ResultKind::kConfirm)});
+  }
+  EXPECT_EQ(r.take<StartAttempt>().size(), 1U);
+  r.advance(std::chrono::milliseconds{1});
+  EXPECT_EQ(r.take<StartAttempt>().size(), 1U);  // At its slot, though 49 others wait.
+  EXPECT_EQ(r.conductor.stats().queues.at(0).started, 1U);
+}
+
+TEST(Conductor, ARunThatFindsNoPlaceForTenSecondsIsGivenUp) {
+  Rig r({.max_in_flight_per_target = 1});
+  r.link();
+  r.out.clear();
+  r.step(MessageArrived{a_request(1)});
+  r.step(MessageArrived{a_request(2)});
+  const StartAttempt first = r.started();
+  const std::uint64_t ignored = r.conductor.stats().messages_ignored;
+  r.advance(Conductor::kAskedWait);
+  EXPECT_EQ(r.conductor.stats().messages_ignored, ignored);
+  r.advance(std::chrono::milliseconds{1});
+  EXPECT_EQ(r.conductor.stats().messages_ignored, ignored + 1);
+  r.out.clear();
+  r.step(AttemptDone{first.run, 1, answered(200)});
+  // Only the scheduled check, whose slot came meanwhile, gets the place.
+  for (const StartAttempt& start : r.take<StartAttempt>()) {
+    r.step(AttemptDone{start.run, 1, answered(200)});
+  }
+  for (const SpoolResult& result : r.take<SpoolResult>()) {
+    EXPECT_EQ(result.result.kind, ResultKind::kScheduled);
+  }
+}
+
+TEST(Conductor, RunsThatAreAskedForTakeATenthOfTheBudgetAndWaitInABoundedLine) {
+  Rig r({.max_in_flight = 20, .max_in_flight_per_target = 100});
+  r.link();
+  r.out.clear();
+  for (std::size_t i = 0; i < 2 + Conductor::kAskedMax + 5; ++i) {
+    r.step(MessageArrived{a_request(static_cast<std::uint8_t>(i % 250))});
+  }
+  EXPECT_EQ(r.take<StartAttempt>().size(), 2U);
+  EXPECT_EQ(r.conductor.stats().messages_ignored, 5U);
+}
+
+TEST(Conductor, AHeartbeatTellsTheLatenessOfTheLastMinute) {
+  Rig r({.max_in_flight_per_target = 1});
+  r.link();
+  r.advance(std::chrono::seconds{8});
+  r.step(MessageArrived{a_request(1)});
+  const StartAttempt blocking = r.take<StartAttempt>().at(0);
+  r.advance(std::chrono::seconds{4});  // The slot was two seconds ago.
+  r.step(AttemptDone{blocking.run, 1, answered(200)});
+  const auto latest = [&r] {
+    r.out.clear();
+    r.advance(std::chrono::seconds{4});
+    std::uint32_t out = 0;
+    for (const AgentCommand& c : r.out) {
+      const auto* s = std::get_if<SendMessage>(&c);
+      const auto* beat = s == nullptr ? nullptr : std::get_if<Heartbeat>(&s->message);
+      if (beat != nullptr) out = beat->lateness_p99_ms;
+    }
+    return out;
+  };
+  EXPECT_EQ(latest(), 2'000U);
+  EXPECT_EQ(r.conductor.stats().queues.at(0).lateness.sum, std::chrono::seconds{2});
+}
+
 TEST(Conductor, AHalfOpenLinkIsDroppedAfterNineSeconds) {
   Rig r;
   r.link();

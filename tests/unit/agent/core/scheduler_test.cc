@@ -90,7 +90,7 @@ TEST(Scheduler, ADeferredSlotBecomesMissedByPolicy) {
   Scheduler s{10};
   s.put(SeriesId{1}, kEvery10s, at(0));
   const auto due = take(s, at(3'000)).due;
-  s.deferred(SeriesId{1}, due[0].tick);
+  s.deferred(due[0]);
   EXPECT_EQ(s.in_flight(), 0U);
   EXPECT_EQ(s.next_due(at(3'000)), at(8'000) + Duration{1});
   const auto later = take(s, at(8'001));
