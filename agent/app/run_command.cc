@@ -179,9 +179,11 @@ class Service {
   bool open_probe_server(const AgentConfig& config) {
     probe_ = config.probe;
     if (!probe_) return true;
-    auto opened = ProbeServer::open(loop_, {.listen = probe_->listen,
-                                            .modules_file = probe_->modules_file,
-                                            .make_pool = probe_pools(loop_, region_, config)});
+    ProbeServer::Options options;
+    options.listen = probe_->listen;
+    options.modules_file = probe_->modules_file;
+    options.make_pool = probe_pools(loop_, region_, config);
+    auto opened = ProbeServer::open(loop_, std::move(options));
     if (!opened) {
       log::error("probe endpoint cannot start",
                  {{"where", config.where("probe")}, {"error", opened.error()}});

@@ -67,7 +67,10 @@ void add_zeros(Prober prober, MetricSheet& out) {
 constexpr double kGoZeroTime = -62135596800.0;
 
 void add_tls(const TlsFacts& tls, bool verify, MetricSheet& out) {
-  const auto unix_seconds = [](WallTime t) { return static_cast<double>(t.us / 1'000'000); };
+  const auto unix_seconds = [](WallTime t) {
+    const std::int64_t whole = t.us / 1'000'000;
+    return static_cast<double>(whole);
+  };
   WallTime earliest = tls.not_after;
   for (const CertificateFacts& one : tls.chain) earliest = std::min(earliest, one.not_after);
   out.gauge("probe_ssl_earliest_cert_expiry", "Returns last SSL chain expiry in unixtime",

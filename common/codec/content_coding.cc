@@ -150,6 +150,10 @@ Result decode_content(std::string_view body, std::string_view codings, const Dec
     if (!next) return next;
     out = *std::move(next);
   }
+  if (out.body.size() > limits.most) {  // Without a coding nothing has looked at it yet.
+    out.body.resize(limits.most);
+    out.cut = true;
+  }
   return out;
 }
 

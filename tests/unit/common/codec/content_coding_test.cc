@@ -90,5 +90,12 @@ TEST(ContentCoding, ABombIsNamedAndALongBodyIsCut) {
   EXPECT_TRUE(cut->cut);
 }
 
+TEST(ContentCoding, ABodyWithoutACodingKeepsToTheLimitToo) {
+  const auto cut = decode_content("0123456789", "identity", {.most = 4});
+  ASSERT_TRUE(cut);
+  EXPECT_EQ(cut->body, "0123");
+  EXPECT_TRUE(cut->cut);
+}
+
 }  // namespace
 }  // namespace tocsin::codec
