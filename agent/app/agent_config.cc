@@ -247,7 +247,9 @@ void read_anchor(const Node& node, std::size_t index, AgentConfig& config,
       target.host = target.host.substr(1, target.host.size() - 2);
     }
     if (colon != std::string::npos) {
-      std::from_chars(tcp.data() + colon + 1, tcp.data() + tcp.size(), target.port);
+      const char* const end = tcp.data() + tcp.size();
+      const auto read = std::from_chars(tcp.data() + colon + 1, end, target.port);
+      if (read.ec != std::errc{} || read.ptr != end) target.port = 0;  // Which validate() refuses.
     }
     spec.target = std::move(target);
   }

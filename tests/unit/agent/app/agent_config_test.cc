@@ -114,12 +114,13 @@ TEST(AgentConfig, WhatIsNoAnchorIsSaid) {
   const Lines found = errors(
       "region: eu-west\n"
       "anchors: [{http: https://a.example/, tcp: a.example:1}, {tcp: a.example}, {resolver: "
-      "192.0.2.1}]\n"
+      "192.0.2.1}, {tcp: \"a.example:80x\"}]\n"
       "anchor_interval: 1s\n");
-  ASSERT_EQ(found.size(), 4U);
+  ASSERT_EQ(found.size(), 5U);
   EXPECT_NE(found[0].find("anchor_interval"), std::string::npos) << found[0];
   EXPECT_NE(found[1].find("expected one of {http: URL}"), std::string::npos) << found[1];
   EXPECT_NE(found[2].find("port"), std::string::npos) << found[2];
+  EXPECT_NE(found[4].find("port"), std::string::npos) << found[4];
   std::string many = "region: eu-west\nanchors:\n";
   for (int i = 0; i < 9; ++i) many += "  - dns: a.example\n";
   const Lines refused = errors(many);
