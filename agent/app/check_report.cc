@@ -292,7 +292,7 @@ Node json_of(const HttpFacts& http, const std::vector<std::string>& secrets) {
   }
   std::vector<Node> hops;
   for (const HttpHop& hop : http.hops) {
-    hops.push_back(Node::map({{"url", text(hop.url)},
+    hops.push_back(Node::map({{"url", text(redacted(hop.url, secrets, hop.url.size()))},
                               {"address", text(hop.remote)},
                               {"status", Node::integer(hop.status)},
                               {"phases", json_of(hop.phases)}}));

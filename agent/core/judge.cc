@@ -108,11 +108,19 @@ Attempt make_attempt(const ProbeSpec& spec, const Observation& observation, Find
   out.phases = observation.phases;
   out.remote = observation.remote;
   out.tried = observation.tried;
-  if (observation.http) out.http_status = static_cast<std::uint32_t>(observation.http->status);
+  if (observation.http) {
+    out.http_status = static_cast<std::uint32_t>(observation.http->status);
+    out.connection = observation.http->connection;
+  }
   if (observation.tls) out.cert_not_after_ms = observation.tls->not_after.ms();
-  if (!with_evidence && out.finding.detail.empty()) return out;
+  const bool with_hops = with_evidence || out.finding.outcome == Outcome::kDegraded;
+  if (!with_hops && out.finding.detail.empty()) return out;
   const std::vector<std::string> secrets = secrets_of(spec);
   if (!secrets.empty()) out.finding.detail = redacted(out.finding.detail, secrets, kDetailMax);
+  if (with_hops && observation.http) {
+    out.hops = observation.http->hops;
+    for (HttpHop& hop : out.hops) hop.url = redacted(hop.url, secrets, HttpHop::kUrlMax + 3);
+  }
   if (!with_evidence) return out;
   out.excerpt = make_excerpt(observation, secrets);
   if (observation.tls) out.tls = tls_evidence(*observation.tls);

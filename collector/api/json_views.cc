@@ -43,24 +43,43 @@ void set_recovered(Node& out, const CheckResult& result) {
   if (result.recovered()) out.set("recovered_on_attempt", number(result.attempts.size()));
 }
 
+Node phases_node(const Phases& p) {
+  return Node::map({{"dns", number(p.dns_us)},
+                    {"connect", number(p.connect_us)},
+                    {"tls", number(p.tls_us)},
+                    {"send", number(p.send_us)},
+                    {"wait", number(p.wait_us)},
+                    {"receive", number(p.receive_us)},
+                    {"total", number(p.total_us)}});
+}
+
+Node hops_node(const std::vector<HttpHop>& hops) {
+  Node out = Node::list();
+  for (const HttpHop& hop : hops) {
+    Node n = Node::map({{"url", text(hop.url)}});
+    if (!hop.remote.empty()) n.set("remote", text(hop.remote));
+    if (hop.status != 0) n.set("http_status", Node::integer(hop.status));
+    n.set("phases_us", phases_node(hop.phases));
+    out.items.push_back(std::move(n));
+  }
+  return out;
+}
+
 Node attempts_node(const CheckResult& result) {
   Node out = Node::list();
   for (const Attempt& attempt : result.attempts) {
-    const Phases& p = attempt.phases;
     Node n = Node::map();
     n.set("outcome", Node::string(to_string(attempt.finding.outcome)));
     n.set("reason", Node::string(std::string{to_string(attempt.finding.reason)}));
     n.set("detail", text(attempt.finding.detail));
     n.set("start_offset_us", number(attempt.start_offset_us));
-    n.set("phases_us", Node::map({{"dns", number(p.dns_us)},
-                                  {"connect", number(p.connect_us)},
-                                  {"tls", number(p.tls_us)},
-                                  {"send", number(p.send_us)},
-                                  {"wait", number(p.wait_us)},
-                                  {"receive", number(p.receive_us)},
-                                  {"total", number(p.total_us)}}));
+    n.set("phases_us", phases_node(attempt.phases));
     if (!attempt.remote.empty()) n.set("remote", text(attempt.remote));
-    if (attempt.http_status != 0) n.set("http_status", number(attempt.http_status));
+    if (attempt.http_status != 0) {
+      n.set("http_status", number(attempt.http_status));
+      n.set("connection", Node::string(to_string(attempt.connection)));
+    }
+    if (!attempt.hops.empty()) n.set("hops", hops_node(attempt.hops));
     if (attempt.cert_not_after_ms != 0) {
       n.set("certificate_expires_at", time_node(WallTime::from_ms(attempt.cert_not_after_ms)));
     }

@@ -18,6 +18,7 @@
 #include "common/io/yaml.h"
 
 #include <fmt/format.h>
+#include <poll.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -31,6 +32,10 @@ namespace tocsin::collector {
 namespace {
 
 constexpr Duration kAdminPatience = std::chrono::seconds{30};
+
+/// How often and how long a command waits for a collector that is starting: ten seconds in all.
+constexpr int kStartingTries = 100;
+constexpr int kStartingWaitMs = 100;
 
 Exit complain(Exit code, const std::vector<std::string>& lines) {
   for (const std::string& line : lines) fmt::print(stderr, "{}\n", line);
@@ -196,12 +201,20 @@ Exit ask(const CommandLine& line, const CollectorConfig& config) {
   }
   const codec::Node request = request_of(line, password.reveal());
   auto answer = call_admin(config.admin_socket_path(), request, kAdminPatience);
-  if (!answer) {
+  for (int tries = 1; !answer; ++tries) {
     // Nobody serves: the log belongs to the daemon, here people read.
     log::configure({log::Level::kWarning, log::Format::kText});
     auto offline = ask_offline(config, request);
-    if (!offline) return complain(offline.error());
-    answer = read_admin_answer(*std::move(offline));
+    if (offline) {
+      answer = read_admin_answer(*std::move(offline));
+      break;
+    }
+    // A collector that starts has the directory before it listens, another command only briefly.
+    if (offline.error().code != Exit::kTemporary || tries == kStartingTries) {
+      return complain(offline.error());
+    }
+    ::poll(nullptr, 0, kStartingWaitMs);
+    answer = call_admin(config.admin_socket_path(), request, kAdminPatience);
   }
   if (!*answer) {
     const Error& error = answer->error();

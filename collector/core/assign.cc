@@ -69,10 +69,20 @@ void unassign(Transition& t, SeriesId id) {
 void place_series(Transition& t, SeriesId id) {
   SeriesState& series = t.s.at(id);
   if (!series.voting || series.monitor == kNoIndex) return;
+  const std::uint64_t needed =
+      capabilities_for(t.s.monitors[series.monitor].entry->spec.probe.target);
+  const auto can = [&](std::uint32_t agent) {
+    return (t.s.agents[agent].capabilities & needed) == needed;
+  };
+  for (const std::uint32_t holder : holders_of(t.s, series)) {
+    if (!can(holder)) release(t, id, holder);
+  }
   std::vector<AgentId> candidates;
   for (const std::uint32_t agent : t.s.regions[series.region].agents) {
     const AgentTable& table = t.s.agents[agent];
-    if (table.liveness.holds_work() && !table.row.revoked_at) candidates.push_back(table.row.agent);
+    if (table.liveness.holds_work() && !table.row.revoked_at && can(agent)) {
+      candidates.push_back(table.row.agent);
+    }
   }
   const auto wanted = place(series.row.monitor, candidates);
   if (!wanted) return;

@@ -47,6 +47,53 @@ std::vector<std::string> get_texts(ByteReader& in, std::size_t most) {
   return out;
 }
 
+void put_phases(ByteWriter& out, const Phases& p) {
+  for (const std::uint32_t us :
+       {p.dns_us, p.connect_us, p.tls_us, p.send_us, p.wait_us, p.receive_us, p.total_us}) {
+    out.u32(us);
+  }
+}
+
+Phases get_phases(ByteReader& in) {
+  Phases p;
+  for (std::uint32_t* us :
+       {&p.dns_us, &p.connect_us, &p.tls_us, &p.send_us, &p.wait_us, &p.receive_us, &p.total_us}) {
+    *us = in.u32();
+  }
+  return p;
+}
+
+constexpr unsigned kHasTls = 1;
+constexpr unsigned kHasHops = 2;
+constexpr unsigned kConnectionShift = 2;
+
+void put_hops(ByteWriter& out, const std::vector<HttpHop>& hops) {
+  const std::size_t count = std::min(hops.size(), HttpHop::kHopsMax);
+  out.u8(static_cast<std::uint8_t>(count));
+  for (std::size_t i = 0; i < count; ++i) {
+    put_text(out, hops[i].url);
+    put_text(out, hops[i].remote);
+    out.u16(static_cast<std::uint16_t>(hops[i].status));
+    put_phases(out, hops[i].phases);
+  }
+}
+
+/// More than there can be is damage: the reader is left failed.
+std::vector<HttpHop> get_hops(ByteReader& in) {
+  std::vector<HttpHop> out;
+  const std::uint8_t count = in.u8();
+  if (count > HttpHop::kHopsMax) in.take(in.rest().size() + 1);
+  for (std::uint8_t i = 0; i < count && in.ok(); ++i) {
+    HttpHop hop;
+    hop.url = get_text(in);
+    hop.remote = get_text(in);
+    hop.status = in.u16();
+    hop.phases = get_phases(in);
+    out.push_back(std::move(hop));
+  }
+  return out;
+}
+
 void put_tls(ByteWriter& out, const TlsFacts& tls) {
   for (const std::string* text :
        {&tls.version, &tls.cipher, &tls.alpn, &tls.group, &tls.server_name, &tls.subject,
@@ -136,18 +183,18 @@ void encode_result(ByteWriter& out, const CheckResult& r) {
     out.u8(static_cast<std::uint8_t>(a.finding.outcome));
     out.u16(static_cast<std::uint16_t>(a.finding.reason));
     put_text(out, a.finding.detail);
-    for (const std::uint32_t us :
-         {a.phases.dns_us, a.phases.connect_us, a.phases.tls_us, a.phases.send_us, a.phases.wait_us,
-          a.phases.receive_us, a.phases.total_us}) {
-      out.u32(us);
-    }
+    put_phases(out, a.phases);
     put_text(out, a.remote);
     out.u32(a.http_status);
     put_ms(out, a.cert_not_after_ms);
     put_text(out, a.excerpt);
     put_texts(out, a.tried);
-    out.u8(a.tls ? 1 : 0);
+    // One byte, which was 0 or 1 before there were hops: whether TLS follows, whether hops do, and
+    // how the connection came about.
+    out.u8(static_cast<std::uint8_t>((a.tls ? kHasTls : 0) | (a.hops.empty() ? 0 : kHasHops) |
+                                     static_cast<unsigned>(a.connection) << kConnectionShift));
     if (a.tls) put_tls(out, *a.tls);
+    if (!a.hops.empty()) put_hops(out, a.hops);
   }
 }
 
@@ -175,17 +222,16 @@ CheckResult decode_result(ByteReader& in) {
     a.finding.outcome = static_cast<Outcome>(in.u8());
     a.finding.reason = static_cast<Reason>(in.u16());
     a.finding.detail = get_text(in);
-    for (std::uint32_t* us :
-         {&a.phases.dns_us, &a.phases.connect_us, &a.phases.tls_us, &a.phases.send_us,
-          &a.phases.wait_us, &a.phases.receive_us, &a.phases.total_us}) {
-      *us = in.u32();
-    }
+    a.phases = get_phases(in);
     a.remote = get_text(in);
     a.http_status = in.u32();
     a.cert_not_after_ms = get_ms(in);
     a.excerpt = get_text(in);
     a.tried = get_texts(in, Attempt::kTriedMax);
-    if (in.u8() != 0) a.tls = get_tls(in);
+    const std::uint8_t has = in.u8();
+    if ((has & kHasTls) != 0) a.tls = get_tls(in);
+    if ((has & kHasHops) != 0) a.hops = get_hops(in);
+    a.connection = static_cast<ConnectionUse>(has >> kConnectionShift);
     r.attempts.push_back(std::move(a));
   }
   return r;

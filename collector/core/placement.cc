@@ -1,8 +1,11 @@
 #include "collector/core/placement.h"
 
 #include "common/base/hash.h"
+#include "common/model/link.h"
 
+#include <array>
 #include <span>
+#include <string_view>
 #include <utility>
 
 namespace tocsin::collector {
@@ -17,6 +20,27 @@ std::optional<AgentId> place(const MonitorId& monitor, const std::vector<AgentId
   }
   if (!best) return std::nullopt;
   return best->second;
+}
+
+std::uint64_t capabilities_for(const Target& target) {
+  if (std::holds_alternative<HttpTarget>(target)) return kCapHttp;
+  if (std::holds_alternative<DnsTarget>(target)) return kCapDns;
+  if (const auto* tcp = std::get_if<TcpTarget>(&target)) {
+    return tcp->starttls == StartTls::kNone ? kCapTcp : kCapTcp | kCapTls;
+  }
+  return kCapTls;
+}
+
+std::string missing_kinds(std::uint64_t capabilities) {
+  constexpr std::array<std::pair<std::uint64_t, std::string_view>, 4> kKinds{
+      {{kCapHttp, "http"}, {kCapTcp, "tcp"}, {kCapDns, "dns"}, {kCapTls, "tls"}}};
+  std::string out;
+  for (const auto& [bit, name] : kKinds) {
+    if ((capabilities & bit) != 0) continue;
+    if (!out.empty()) out += ", ";
+    out += name;
+  }
+  return out;
 }
 
 }  // namespace tocsin::collector

@@ -1,8 +1,10 @@
 #include "collector/core/checkpoint.h"
+#include "collector/core/placement.h"
 #include "collector/core/transition.h"
 #include "common/base/strings.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace tocsin::collector {
 
@@ -95,6 +97,16 @@ std::string blind_because(const State& s, const RegionTable& region) {
   return fmt::format("no live agent for {}", format_duration(region.sight.grace));
 }
 
+void tell_what_it_cannot(Transition& t, const AgentTable& agent) {
+  const std::string kinds = missing_kinds(agent.capabilities);
+  if (kinds.empty()) return;
+  const std::string text =
+      fmt::format("{} runs version {}, which has no checks of kind {}: it gets none; upgrade it",
+                  label(t.s, agent), agent.row.version, kinds);
+  t.event("agent", agent.row.agent.str(), text);
+  t.notice(true, "agent_lacks_kinds", text);
+}
+
 double check_rate(const State& s, const AgentTable& agent) {
   double rate = 0;
   for (const SeriesId id : agent.assigned) {
@@ -185,6 +197,9 @@ void on_hello(Transition& t, const AgentHello& event) {
   agent->session = event.session;
   agent->boot = hello.boot;
   agent->epoch_sent = 0;
+  // An agent that does not say is taken to know everything.
+  const std::uint64_t could =
+      std::exchange(agent->capabilities, hello.capabilities == 0 ? UINT64_MAX : hello.capabilities);
   agent->row.host = printable(hello.host, 253);
   agent->row.version = printable(hello.version, 64);
   agent->row.last_seen = t.wall();
@@ -208,6 +223,7 @@ void on_hello(Transition& t, const AgentHello& event) {
     t.event("agent", event.agent.str(), label(t.s, *agent) + " is live");
     t.notice(false, "agent_live", label(t.s, *agent));
   }
+  if (!was_live || could != agent->capabilities) tell_what_it_cannot(t, *agent);
   if (hello.assignment_epoch == agent->epoch) {
     agent->epoch_sent = agent->epoch;
     agent->epoch_applied = agent->epoch;

@@ -99,6 +99,7 @@ struct AgentTable {
   std::optional<Superseded> superseded;
   Heartbeat heartbeat;
   AgentHealth health = AgentHealth::kHealthy;
+  std::uint64_t capabilities = UINT64_MAX;  ///< Of its last Hello; until then whatever it runs.
   Duration clock_offset{0};
   std::uint64_t epoch_sent = 0;  ///< In this session; 0: nothing yet.
   std::uint64_t epoch_applied = 0;

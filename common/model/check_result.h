@@ -28,14 +28,18 @@ struct Attempt {
   Finding finding;
   Phases phases;
   std::string remote;
-  std::uint32_t http_status = 0;       ///< 0: none.
-  std::int64_t cert_not_after_ms = 0;  ///< Unix ms; 0: no certificate seen.
+  std::uint32_t http_status = 0;                    ///< 0: none.
+  std::int64_t cert_not_after_ms = 0;               ///< Unix ms; 0: no certificate seen.
+  ConnectionUse connection = ConnectionUse::kCold;  ///< HTTP: of the last response.
   std::string excerpt;  ///< On failure: head and body, at most 4 KiB, redacted; may be empty.
   /// Addresses that failed before `remote`, "192.0.2.1:443: connect.timeout"; at most kTriedMax.
   std::vector<std::string> tried;
   /// On failure, if TLS was spoken: with kEvidenceChainMax certificates, kEvidenceNamesMax names of
   /// the leaf alone and kEvidenceProblemsMax problems at most.
   Boxed<TlsFacts> tls;
+  /// If there were redirects, on failure and when degraded: every request in order, the last one
+  /// included.
+  std::vector<HttpHop> hops;
 
   static constexpr std::size_t kTriedMax = 16;
   static constexpr std::size_t kEvidenceChainMax = 4;

@@ -38,6 +38,7 @@ struct Failure {
 /// One request of a chain of redirects, the last one included.
 struct HttpHop {
   static constexpr std::size_t kUrlMax = 250;  ///< An ellipsis may follow.
+  static constexpr std::size_t kHopsMax = 11;  ///< Ten redirects and the last request.
 
   std::string url;     ///< Printable.
   std::string remote;  ///< Address and port.
@@ -60,7 +61,7 @@ struct HttpFacts {
   std::uint64_t body_bytes = 0;  ///< Received in all.
   bool body_cut = false;
   std::uint32_t redirects = 0;
-  std::vector<HttpHop> hops;  ///< Only when there was a redirect; at most 11.
+  std::vector<HttpHop> hops;  ///< Only when there was a redirect; at most HttpHop::kHopsMax.
   ConnectionUse connection = ConnectionUse::kCold;
   std::string decoded;  ///< The content codings taken off the body, "gzip"; empty: none.
 

@@ -10,6 +10,7 @@ namespace {
 constexpr std::size_t kDetailMax = 512;
 constexpr std::size_t kRemoteMax = 128;
 constexpr std::size_t kExcerptMax = 4096 + 64;
+constexpr std::uint32_t kStatusMax = 999;
 
 /// Texts of the evidence of TLS.
 constexpr std::size_t kTextMax = 256;
@@ -51,6 +52,21 @@ void to_proto(const TlsFacts& tls, v1::TlsFacts& out) {
   out.set_alert_sent(tls.alert_sent);
 }
 
+void to_proto(const Phases& in, v1::Phases& out) {
+  out.set_dns_us(in.dns_us);
+  out.set_connect_us(in.connect_us);
+  out.set_tls_us(in.tls_us);
+  out.set_send_us(in.send_us);
+  out.set_wait_us(in.wait_us);
+  out.set_receive_us(in.receive_us);
+  out.set_total_us(in.total_us);
+}
+
+Phases from_proto(const v1::Phases& in) {
+  return {in.dns_us(),  in.connect_us(), in.tls_us(),  in.send_us(),
+          in.wait_us(), in.receive_us(), in.total_us()};
+}
+
 void to_proto(const Attempt& attempt, v1::Attempt& out) {
   out.set_start_offset_us(attempt.start_offset_us);
   if (attempt.finding.outcome != Outcome::kUp) {
@@ -58,20 +74,21 @@ void to_proto(const Attempt& attempt, v1::Attempt& out) {
   }
   out.set_reason(static_cast<std::uint32_t>(attempt.finding.reason));
   out.set_detail(attempt.finding.detail);
-  v1::Phases& phases = *out.mutable_phases();
-  phases.set_dns_us(attempt.phases.dns_us);
-  phases.set_connect_us(attempt.phases.connect_us);
-  phases.set_tls_us(attempt.phases.tls_us);
-  phases.set_send_us(attempt.phases.send_us);
-  phases.set_wait_us(attempt.phases.wait_us);
-  phases.set_receive_us(attempt.phases.receive_us);
-  phases.set_total_us(attempt.phases.total_us);
+  to_proto(attempt.phases, *out.mutable_phases());
   out.set_remote(attempt.remote);
   out.set_http_status(attempt.http_status);
   out.set_cert_not_after_ms(attempt.cert_not_after_ms);
   out.set_excerpt(attempt.excerpt);
   for (const std::string& tried : attempt.tried) out.add_tried(tried);
   if (attempt.tls) to_proto(*attempt.tls, *out.mutable_tls());
+  out.set_connection(static_cast<std::uint32_t>(attempt.connection));
+  for (const HttpHop& hop : attempt.hops) {
+    v1::HttpHop& one = *out.add_hops();
+    one.set_url(hop.url);
+    one.set_remote(hop.remote);
+    one.set_status(static_cast<std::uint32_t>(hop.status));
+    to_proto(hop.phases, *one.mutable_phases());
+  }
 }
 
 Expected<Outcome> read_outcome(std::uint32_t value) {
@@ -169,9 +186,7 @@ Expected<Attempt> from_proto(const v1::Attempt& in) {
   out.start_offset_us = in.start_offset_us();
   out.finding.reason = read_reason(in.reason(), out.finding.outcome);
   out.finding.detail = printable(in.detail(), kDetailMax);
-  out.phases = {in.phases().dns_us(),  in.phases().connect_us(), in.phases().tls_us(),
-                in.phases().send_us(), in.phases().wait_us(),    in.phases().receive_us(),
-                in.phases().total_us()};
+  out.phases = from_proto(in.phases());
   out.remote = printable(in.remote(), kRemoteMax);
   out.http_status = in.http_status();
   out.cert_not_after_ms = in.cert_not_after_ms();
@@ -186,6 +201,19 @@ Expected<Attempt> from_proto(const v1::Attempt& in) {
   if (in.has_tls()) {
     TRY_ASSIGN(TlsFacts tls, from_proto(in.tls()));
     out.tls = std::move(tls);
+  }
+  // A use that only a newer agent knows stays at cold; the result counts all the same.
+  if (in.connection() <= static_cast<std::uint32_t>(ConnectionUse::kReused)) {
+    out.connection = static_cast<ConnectionUse>(in.connection());
+  }
+  if (static_cast<std::size_t>(in.hops_size()) > HttpHop::kHopsMax) {
+    return fail(Errc::kCorrupt, "attempt.hops: expected at most {}", HttpHop::kHopsMax);
+  }
+  for (const v1::HttpHop& hop : in.hops()) {
+    TRY_ASSIGN(std::string url, bounded_text(hop.url()));
+    out.hops.push_back({std::move(url), printable(hop.remote(), kRemoteMax),
+                        static_cast<int>(std::min<std::uint32_t>(hop.status(), kStatusMax)),
+                        from_proto(hop.phases())});
   }
   return out;
 }

@@ -113,8 +113,19 @@ class Hostile(unittest.TestCase):
                   f"{m['tocsin_agent_queue_started_total']:.0f} checks, {m['tocsin_agent_attempts_total']:.0f} attempts",
                   flush=True)
             self.judge(world, count - hostiles)
+            self.judge_maze(world, f"x{hostile.KINDS.index('redirect_maze'):05}")
             self.assertLess(largest, RSS_MAX)
             self.assertLess(descriptors, DESCRIPTORS_MAX)
+
+    def judge_maze(self, world, monitor):
+        """What is stored of a chain of redirects names every request of it, with the first failed attempt."""
+        truth = world.truth()
+        series = next(s.id for s in truth.series() if s.monitor == monitor)
+        row = truth.rows("SELECT result FROM results WHERE series = ? LIMIT 1", series)[0]
+        attempts = [fields(one) for one in fields(bytes(row["result"]))[14]]
+        self.assertEqual([len(attempt.get(13, [])) for attempt in attempts], [6, 0, 0, 0])
+        hops = [fields(hop) for hop in attempts[0][13]]
+        self.assertTrue(all(hop[1][0].startswith(b"http://") and hop[2] and hop[3] == [302] for hop in hops), hops)
 
     def judge(self, world, honest):
         truth = world.truth()

@@ -5,11 +5,13 @@ apt-get starts what a package would start, systemctl starts and stops the same p
 moved under one directory. A command that the document has and this test does not know fails it.
 """
 
+import fcntl
 import os
 import re
 import stat
 import subprocess
 import sys
+import time
 import unittest
 import uuid
 from pathlib import Path
@@ -53,6 +55,26 @@ class Operations(unittest.TestCase):
             raise
         finally:
             world._tear_down()
+
+    def test_a_command_waits_for_a_collector_that_is_starting(self):
+        with World(ARGS.build, regions=["eu-west"]) as world:
+            world.collector.kill()
+            # As a collector does that restores its state: it has the lock, and does not listen yet.
+            directory = os.open(world.dir / "collector", os.O_RDONLY)
+            fcntl.flock(directory, fcntl.LOCK_EX)
+            command = subprocess.Popen([world.binary("tocsin-collector"), "agents", "--config", world.collector_config],
+                                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            try:
+                time.sleep(0.5)
+                self.assertIsNone(command.poll(), "it has ended")
+                os.close(directory)
+                world.start_collector()
+                said, _ = command.communicate(timeout=30)
+                self.assertEqual(command.returncode, 0, said)
+                self.assertIn("eu-west", said)
+            finally:
+                command.kill()
+                command.wait()
 
     def prepare(self, world):
         self.seen = set()

@@ -77,6 +77,11 @@ MonitorBuilder& MonitorBuilder::service(std::string v) {
   return *this;
 }
 
+MonitorBuilder& MonitorBuilder::target(Target v) {
+  spec_.probe.target = std::move(v);
+  return *this;
+}
+
 MonitorBuilder a_monitor(std::string key) { return MonitorBuilder{std::move(key)}; }
 
 collector::ChannelSpec a_channel(const std::string& key) {

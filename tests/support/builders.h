@@ -38,6 +38,7 @@ class MonitorBuilder {
   MonitorBuilder& page_on_degraded(bool v = true);
   MonitorBuilder& paused(bool v = true);
   MonitorBuilder& service(std::string v);
+  MonitorBuilder& target(Target v);
 
   MonitorSpec build() const { return spec_; }
 

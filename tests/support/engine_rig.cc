@@ -245,6 +245,7 @@ void EngineRig::connect(RigAgent& agent) {
   hello.host = "host-" + agent.region;
   hello.version = "0.1";
   hello.boot = agent.boot;
+  hello.capabilities = agent.capabilities;
   hello.assignment_epoch = agent.epoch;
   hello.wall = now_.wall;
   hello.streams.push_back({agent.stream, 1, agent.seq, agent.digest});

@@ -36,6 +36,7 @@ struct RigAgent {
   std::uint64_t seq = 0;
   Digest16 digest{};
   bool applies = true;  ///< Answers an assignment with ConfigApplied.
+  std::uint64_t capabilities = 0;
   std::vector<RunRequest> asked;
   std::vector<CollectorMessage> heard;
   MonoTime next_beat;

@@ -70,5 +70,28 @@ TEST(Judge, OnlyWhatFailedKeepsWhatTlsShowedAndWithinItsBounds) {
   EXPECT_EQ(bad.tls->problems.size(), Attempt::kEvidenceProblemsMax);
 }
 
+TEST(Judge, HopsAreKeptOfWhatFailedOrWasDegradedWithoutSecrets) {
+  const ProbeSpec spec = spec_with({{"X-Api-Key", "k-12345"}});
+  Observation seen = answered("");
+  seen.http->connection = ConnectionUse::kReused;
+  seen.http->hops = {{"http://a.example/?key=k-12345", "192.0.2.1:80", 302, {}},
+                     {"http://a.example/b", "192.0.2.1:80", 500, {}}};
+
+  const Attempt up = make_attempt(spec, seen, {}, {}, false);
+  EXPECT_TRUE(up.hops.empty());
+  EXPECT_EQ(up.connection, ConnectionUse::kReused);
+
+  const Finding slow{Outcome::kDegraded, Reason::kAssertLatency, "x"};
+  const Finding bad{Outcome::kDown, Reason::kAssertStatus, "x"};
+  for (const Attempt& kept :
+       {make_attempt(spec, seen, slow, {}, false), make_attempt(spec, seen, bad, {}, true)}) {
+    ASSERT_EQ(kept.hops.size(), 2U);
+    EXPECT_EQ(kept.hops[0].url, "http://a.example/?key=***");
+    EXPECT_EQ(kept.hops[0].status, 302);
+    EXPECT_EQ(kept.hops[1], seen.http->hops[1]);
+  }
+  EXPECT_TRUE(make_attempt(spec, seen, bad, {}, false).hops.empty());  // Not the first that failed.
+}
+
 }  // namespace
 }  // namespace tocsin::agent

@@ -338,6 +338,41 @@ TEST(Engine, AMoveAddsBeforeItRemoves) {
   EXPECT_EQ(first.assigned.size(), 41U - moved);
 }
 
+TEST(Engine, AnAgentGetsOnlyKindsOfChecksThatItKnows) {
+  Shop rig{{"ber"}};
+  CatalogEdit edit;
+  for (int i = 0; i < 20; ++i) {
+    edit.monitors.push_back(
+        a_monitor(fmt::format("t{}", i)).target(TlsTarget{"a.example"}).build());
+  }
+  rig.define(edit);
+  RigAgent& old = rig.agent(0);
+  EXPECT_EQ(old.assigned.size(), 21U);
+
+  rig.disconnect(old);
+  old.capabilities = kCapHttp | kCapTcp | kCapDns;  // It comes back as an older version.
+  rig.connect(old);
+  EXPECT_EQ(old.assigned.size(), 1U) << "the rest would make the assignment unreadable";
+  EXPECT_TRUE(old.assigned.contains(rig.series_of("shop", "ber")));
+  ASSERT_FALSE(rig.notices.empty());
+  EXPECT_EQ(rig.notices.back().second.code, "agent_lacks_kinds");
+  EXPECT_NE(rig.notices.back().second.text.find("no checks of kind tls"), std::string::npos)
+      << rig.notices.back().second.text;
+
+  rig.add_agent("ber");
+  RigAgent& current = rig.agent(1);
+  for (int i = 0; i < 20; ++i) {
+    EXPECT_TRUE(current.assigned.contains(rig.series_of(fmt::format("t{}", i), "ber"))) << i;
+  }
+  // A monitor that becomes one of that kind moves as well.
+  CatalogEdit changed;
+  changed.monitors = {a_monitor("shop").service("shop").target(TlsTarget{"b.example"}).build()};
+  rig.define(changed);
+  RigAgent& first = rig.agent(0);
+  EXPECT_TRUE(first.assigned.empty());
+  EXPECT_TRUE(current.assigned.contains(rig.series_of("shop", "ber")));
+}
+
 TEST(Engine, AnUnreachableRegionKeepsItsAssignmentAndItsSpooledResults) {
   Shop rig;
   RigAgent& ber = rig.agent_in("ber");

@@ -168,7 +168,12 @@ TEST(Checkpoint, AFailingResultComesBackWithItsEvidence) {
                {.subject = "CN=b", .sha256 = "00"}};
   tls.problems = {{Reason::kTlsVerifyHostname, 0, "y"}};
   attempt.tls = tls;
-  result.attempts = {attempt, Attempt{}};
+  attempt.connection = ConnectionUse::kReused;
+  Attempt redirected;
+  redirected.connection = ConnectionUse::kResumed;
+  redirected.hops = {{"http://a/", "192.0.2.1:80", 302, {1, 2, 3, 4, 5, 6, 21}},
+                     {"https://a/", "", 0, {7, 0, 0, 0, 0, 0, 7}}};
+  result.attempts = {attempt, redirected, Attempt{}};
   Bytes bytes;
   ByteWriter out{bytes};
   encode_result(out, result);

@@ -62,6 +62,9 @@ CheckResult a_failure() {
   tls.alert_received = "unknown_ca (48)";
   tls.alert_sent = "bad_certificate (42)";
   r.attempts[1].tls = tls;
+  r.attempts[1].connection = ConnectionUse::kResumed;
+  r.attempts[1].hops = {{"http://a.example/", "192.0.2.2:80", 301, {1, 2, 3, 4, 5, 6, 21}},
+                        {"https://a.example/", "", 0, {7, 0, 0, 0, 0, 0, 7}}};
   r.clock = {-12, 3};
   return r;
 }
