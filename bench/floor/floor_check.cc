@@ -1,6 +1,6 @@
 // What does a check cost at the least: raw non-blocking sockets, epoll, OpenSSL, and nothing else?
 //
-//   floor_check http|https|tcp|dns PORT CHECKS CONCURRENCY [CA.pem]
+//   floor_check http|https|tcp|dns PORT CHECKS CONCURRENCY|RATE/s [CA.pem]
 //
 // Every check is a fresh socket to 127.0.0.1:PORT (http and tcp: one of 127.0.0.1 to .16 in turn),
 // as an agent's is:
@@ -8,9 +8,10 @@
 //   http   connect, one GET with Connection: close, read until the server closes
 //   https  the same after a full handshake; chain and address are verified against CA.pem
 //   dns    one A query by UDP, read the answer
-// A closed loop: CONCURRENCY checks are under way all the time, so the kernel hands over many
-// events per epoll_wait. There is no schedule, no timeout, no evidence and no result: that is what
-// makes it a floor.
+// With CONCURRENCY it is a closed loop: so many checks are under way all the time, so the kernel
+// hands over many events per epoll_wait, and neither side ever sleeps. With a RATE ("3000/s") the
+// checks begin at whole milliseconds, spread evenly as an agent's slots are, and both sides sleep
+// in between. There is no timeout, no evidence and no result: that is what makes it a floor.
 
 #include "bench/floor/addresses.h"
 #include "bench/floor/report.h"
@@ -80,6 +81,35 @@ class Floor {
   ~Floor() { ::close(epoll_); }
 
   /// False when nothing moved for ten seconds.
+  bool run_paced(long rate) {
+    paced_ = true;
+    std::vector<std::unique_ptr<Check>> all;
+    const auto begin = std::chrono::steady_clock::now();
+    epoll_event events[256];
+    auto moved = begin;
+    while (done_ < checks_) {
+      const auto now = std::chrono::steady_clock::now();
+      const long ms = std::chrono::duration_cast<std::chrono::milliseconds>(now - begin).count();
+      const long due = std::min(checks_, (ms + 1) * rate / 1000);
+      while (started_ < due) {
+        if (idle_.empty()) idle_.push_back(all.emplace_back(std::make_unique<Check>()).get());
+        Check& c = *idle_.back();
+        idle_.pop_back();
+        start(c);
+      }
+      const auto next = begin + std::chrono::milliseconds{ms + 1};
+      const auto wait = std::max<std::chrono::nanoseconds>(next - std::chrono::steady_clock::now(),
+                                                           std::chrono::nanoseconds{0});
+      const timespec timeout{0, static_cast<long>(wait.count() % 1'000'000'000)};
+      const int n = ::epoll_pwait2(epoll_, events, 256, &timeout, nullptr);
+      for (int i = 0; i < n; ++i) step(*static_cast<Check*>(events[i].data.ptr), events[i].events);
+      if (n > 0) moved = now;
+      if (now - moved > std::chrono::seconds{10}) return false;
+    }
+    return true;
+  }
+
+  /// False when nothing moved for ten seconds.
   bool run(std::size_t concurrency) {
     std::vector<Check> slots(concurrency);
     for (Check& c : slots) start(c);
@@ -126,7 +156,11 @@ class Floor {
     }
     ::close(c.fd);
     c.fd = -1;
-    start(c);
+    if (paced_) {
+      idle_.push_back(&c);
+    } else {
+      start(c);
+    }
   }
 
   void step(Check& c, std::uint32_t events) {
@@ -194,6 +228,8 @@ class Floor {
   const int epoll_;
   sockaddr_in address_{};
   std::unique_ptr<SSL_CTX, SslFree> tls_;
+  bool paced_ = false;
+  std::vector<Check*> idle_;  ///< Of a paced run.
   long started_ = 0;
   long done_ = 0;
   long failed_ = 0;
@@ -211,12 +247,16 @@ int main(int argc, char** argv) {
                 argc > 5 ? argv[5] : nullptr);
     const auto begin = std::chrono::steady_clock::now();
     const double cpu = floor_bench::cpu_seconds();
-    const bool moved = bench.run(static_cast<std::size_t>(std::atol(argv[4])));
+    const long number = std::atol(argv[4]);
+    const bool moved = std::string_view{argv[4]}.ends_with("/s")
+                           ? bench.run_paced(number)
+                           : bench.run(static_cast<std::size_t>(number));
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
     floor_bench::report(bench.done(), bench.failed(), took.count(),
                         floor_bench::cpu_seconds() - cpu);
     return moved && bench.failed() == 0 ? 0 : 1;
   }
-  std::fprintf(stderr, "usage: floor_check http|https|tcp|dns PORT CHECKS CONCURRENCY [CA.pem]\n");
+  std::fprintf(stderr,
+               "usage: floor_check http|https|tcp|dns PORT CHECKS CONCURRENCY|RATE/s [CA.pem]\n");
   return 2;
 }
