@@ -9,6 +9,7 @@
 #include "common/io/random.h"
 
 #include <fcntl.h>
+#include <malloc.h>
 
 #include <array>
 #include <sys/resource.h>
@@ -183,15 +184,17 @@ void Agent::process() {
 }
 
 void Agent::step_all() {
-  while (!events_.empty()) {
-    const AgentEvent event = std::move(events_.front());
-    events_.pop_front();
+  // By position, since what a command does may bring further events.
+  for (std::size_t next = 0; next < events_.size(); ++next) {
+    const AgentEvent event = std::move(events_[next]);
     commands_.clear();
     conductor_->step(event, loop_.now(), commands_);
     for (AgentCommand& command : commands_) {
       std::visit([this](auto& c) { carry_out(std::move(c)); }, command);
     }
   }
+  events_.clear();
+  if (events_.capacity() > kEventsKept) events_ = {};
 }
 
 /// After the last event of a batch: what was spooled begins its way to the disk.
@@ -386,6 +389,9 @@ void Agent::store_assignment_soon() {
       log::error("assignment cannot be cached: after a restart the agent waits for the collector",
                  {{"error", stored.error()}});
     }
+    // An assignment passes through memory as messages and as the cache's bytes, several times its
+    // size.
+    ::malloc_trim(0);
   });
 }
 

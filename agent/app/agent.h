@@ -21,7 +21,6 @@
 #include "common/io/log.h"
 
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <list>
 #include <map>
@@ -144,7 +143,8 @@ class Agent {
   std::unique_ptr<Uplink> uplink_;
   std::unique_ptr<io::HttpServer> http_;
 
-  std::deque<AgentEvent> events_;
+  static constexpr std::size_t kEventsKept = 64;
+  std::vector<AgentEvent> events_;  ///< Keeps room for kEventsKept.
   std::vector<AgentCommand> commands_;
   bool processing_ = false;
   bool flushed_ = false;

@@ -5,6 +5,7 @@
 #include "agent/core/scheduler.h"
 #include "agent/core/self_health.h"
 #include "agent/core/send_window.h"
+#include "agent/core/start_batches.h"
 #include "common/base/check.h"
 
 #include <algorithm>
@@ -47,7 +48,8 @@ struct Conductor::Impl {
         window(view),
         health(options.anchors.size()),
         generated(options.generated_before),
-        last_now(now) {
+        last_now(now),
+        last_take(now) {
     CHECK(options.anchors.size() <= kAnchorsMax);
     for (std::size_t i = 0; i < options.anchors.size(); ++i) {
       const ProbeSpec& spec = options.anchors[i].spec;
@@ -201,6 +203,9 @@ struct Conductor::Impl {
   AgentStats stats;
   Now last_now;
   MonoTime expected_wake = MonoTime::never();
+  StartBatches batches;
+  Now last_take;  ///< When the scheduler was last asked what is due.
+  bool ended_since_take = false;
   bool stood_still = false;
 };
 
@@ -257,6 +262,7 @@ void Conductor::Impl::on(const ClockStepped& e, Now now, Out& out) {
   health.clock(clock.trust());
   stood_still = true;
   if (e.by < Duration::zero()) scheduler.clock_set_back(now.wall);
+  batches = {};  // What is due is another thing now.
   out.emplace_back(Notice{NoticeLevel::kWarning, "clock_step",
                           fmt::format("the wall clock jumped by {}", format_duration(e.by))});
   weigh_health(now, out);
@@ -398,7 +404,6 @@ std::shared_ptr<const RunnableSeries> Conductor::Impl::make_runnable(
     const AssignedSeries& assigned) const {
   auto out = std::make_shared<RunnableSeries>();
   out->assigned = assigned;
-  out->spec = std::make_shared<const ProbeSpec>(assigned.spec);
   auto evaluator = assertion::Evaluator::compile(assigned.spec);
   if (evaluator) {
     out->evaluator = *std::move(evaluator);
@@ -523,7 +528,7 @@ void Conductor::Impl::start_asked(Now now, Out& out) {
     run.slot = one->at.wall;
     run.late = now.mono - one->at.mono;
     run.request = one->request.request;
-    run.slot_end = now.mono + at->second->spec->interval;
+    run.slot_end = now.mono + at->second->spec().interval;
     run.suspicion_sent = true;
     ++asked_in_flight;
     if (run.kind == ResultKind::kConfirm) ++stats.confirms;
@@ -656,11 +661,12 @@ void Conductor::Impl::start_attempt(Execution& run, Now now, Out& out) {
   run.attempt_began = now.mono;
   ++stats.attempts;
   out.emplace_back(StartAttempt{run.id, static_cast<std::uint32_t>(run.attempts.size() + 1),
-                                run.series->spec, run.series->spec->timeout});
+                                std::shared_ptr<const ProbeSpec>(run.series, &run.series->spec()),
+                                run.series->spec().timeout});
 }
 
 void Conductor::Impl::attempt_ended(Execution& run, Now now, Out& out) {
-  const ProbeSpec& spec = *run.series->spec;
+  const ProbeSpec& spec = run.series->spec();
   const Finding& last = run.attempts.back().finding;
   const bool failed = last.outcome == Outcome::kDown || last.outcome == Outcome::kNoData;
   if (failed && last.outcome == Outcome::kDown && !run.suspicion_sent &&
@@ -717,6 +723,7 @@ void Conductor::Impl::settle_proving(Now now, Out& out) {
 void Conductor::Impl::finish(RunId id, Reason ours, Now now, Out& out) {
   const auto node = runs.extract(id);
   CHECK(!node.empty());
+  ended_since_take = true;
   const Execution& run = node.mapped();
   timers.erase({run.wake, id});
   proving.erase(id);
@@ -808,8 +815,11 @@ void Conductor::Impl::start_due(Now now, Out& out) {
   std::vector<DueSlot> due;
   std::vector<MissedRun> missed;
   scheduler.take_due(now.wall, stood_still, due, missed);
+  last_take = now;
+  ended_since_take = false;
   stood_still = false;
   for (const MissedRun& run : missed) report_missed(run, now, out);
+  std::size_t began = 0;
   for (const DueSlot& slot : due) {
     const std::shared_ptr<const RunnableSeries>& s = series.at(slot.series);
     if (!has_place(*s, options.max_in_flight_per_target)) {
@@ -824,7 +834,9 @@ void Conductor::Impl::start_due(Now now, Out& out) {
     run.late = slot.late;
     run.slot_end = now.mono + (s->assigned.grid.slot(slot.tick + 1) - now.wall);
     begin(std::move(run), now, out);
+    ++began;
   }
+  batches.began(began, now.mono);
 }
 
 void Conductor::Impl::keep_link(Now now, Out& out) {
@@ -859,7 +871,7 @@ void Conductor::Impl::advance(Now now, Out& out) {
   run_timers(now, out);
   if (draining) asked.clear();
   start_asked(now, out);
-  if (!draining) start_due(now, out);
+  if (!draining && now.mono >= batches.not_before()) start_due(now, out);
   if (!draining || !proving.empty()) start_looks(now, out);
   keep_link(now, out);
   confirm_applied(out);
@@ -891,8 +903,15 @@ MonoTime Conductor::next_wakeup() const {
   MonoTime next = i.window.next_deadline();
   if (!i.timers.empty()) next = std::min(next, i.timers.begin()->first);
   if (!i.draining) {
-    const WallTime due = i.scheduler.next_due(i.last_now.wall);
-    if (due != WallTime::never()) next = std::min(next, i.last_now.mono + (due - i.last_now.wall));
+    const WallTime due = i.scheduler.next_due(i.last_take.wall);
+    if (due != WallTime::never()) {
+      const MonoTime at = i.last_take.mono + (due - i.last_take.wall);
+      next = std::min(next, std::max(at, i.batches.not_before()));
+    }
+    // An end may have made room for what was due already.
+    if (i.ended_since_take && i.scheduler.has_due(i.last_now.wall)) {
+      next = std::min(next, i.batches.not_before());
+    }
   }
   if (!i.draining || !i.proving.empty()) {
     for (const Impl::Look& look : i.looks) {

@@ -23,7 +23,7 @@ void Execution::record(const Observation& observation, WallTime wall) {
   const bool first_failure =
       failed && std::none_of(attempts.begin(), attempts.end(),
                              [](const Attempt& a) { return !a.excerpt.empty() || a.tls; });
-  attempts.push_back(make_attempt(*series->spec, observation, std::move(finding),
+  attempts.push_back(make_attempt(series->spec(), observation, std::move(finding),
                                   attempt_began - began, first_failure));
 }
 

@@ -23,12 +23,13 @@ namespace tocsin::agent {
 /// a check under way ends with the spec it began with.
 struct RunnableSeries {
   AssignedSeries assigned;
-  std::shared_ptr<const ProbeSpec> spec;          ///< Shared with attempts under way.
   std::optional<assertion::Evaluator> evaluator;  ///< Nothing: this agent cannot evaluate the spec.
   std::string cannot;                             ///< Why not.
   std::uint64_t target = 0;                       ///< Hash of host and port.
   bool asks_resolver = false;                     ///< See asks_own_resolver.
   std::uint64_t config_version = 0;
+
+  const ProbeSpec& spec() const { return assigned.spec; }
 };
 
 struct Execution {

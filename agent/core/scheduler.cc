@@ -157,6 +157,13 @@ void Scheduler::deferred(const DueSlot& slot) {
   entry.deferred = true;
 }
 
+bool Scheduler::has_due(WallTime now) const {
+  return std::any_of(queues_.begin(), queues_.end(), [&](const auto& entry) {
+    const auto& waiting = entry.second.waiting;
+    return !waiting.empty() && waiting.begin()->first <= now.ms();
+  });
+}
+
 WallTime Scheduler::next_due(WallTime now) const {
   WallTime next = WallTime::never();
   for (const auto& [interval, queue] : queues_) {

@@ -86,6 +86,9 @@ class Scheduler {
   /// nothing.
   WallTime next_due(WallTime now) const;
 
+  /// Something waits that is due: for take_due, or for a place.
+  bool has_due(WallTime now) const;
+
   std::uint32_t in_flight() const { return in_flight_; }
 
   struct QueueStats {

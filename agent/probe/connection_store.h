@@ -34,7 +34,7 @@ class ConnectionStore {
     std::unique_ptr<Connection> connection;
     std::unique_ptr<HttpExchange> exchange;
     std::string remote;
-    std::optional<TlsFacts> tls;
+    Boxed<TlsFacts> tls;
   };
 
   struct Session {

@@ -92,9 +92,7 @@ struct Stream {
 };
 
 struct OpenFrame {
-  std::vector<CheckResult> results;
-  std::size_t bytes = 0;
-  std::uint64_t weight = 0;
+  wire::FrameBody body;
   MonoTime opened;
 };
 
@@ -323,16 +321,16 @@ Stream& FrameWriter::Impl::current(const OpenKey& key) {
 }
 
 void FrameWriter::Impl::close(const OpenKey& key, OpenFrame& open) {
-  if (open.results.empty()) return;
+  if (open.body.results == 0) return;
   Stream& stream = current(key);
   auto frame = std::make_shared<Frame>();
   frame->previous = stream.last_digest;
   frame->bytes =
-      wire::encode_results_frame(stream.id, stream.next_seq, stream.last_digest, open.results);
+      wire::encode_results_frame(stream.id, stream.next_seq, stream.last_digest, open.body);
   const auto header = wire::read_frame_header(as_bytes(frame->bytes));
   CHECK(header.has_value());
   frame->ref = header->ref;
-  open = {};
+  open.body.clear();
   enqueue(stream, frame);
 }
 
@@ -726,16 +724,16 @@ void FrameWriter::add(StreamClass cls, std::uint16_t shard, const CheckResult& r
   impl_->last_now = now;
   const OpenKey key{cls, shard};
   OpenFrame& open = impl_->open_frames[key];
-  const std::size_t size = wire::encoded_size(result);
-  if (!open.results.empty() && wire::kFrameHeaderSize + open.bytes + size > wire::kFrameSizeMax) {
+  const ByteSpan entry = wire::encode_entry(result);
+  wire::FrameBody& body = open.body;
+  if (body.results > 0 &&
+      wire::kFrameHeaderSize + body.bytes.size() + entry.size() > wire::kFrameSizeMax) {
     impl_->close(key, open);
   }
-  if (open.results.empty()) open.opened = now.mono;
-  open.results.push_back(result);
-  open.bytes += size;
-  open.weight += result.weight();
+  if (body.results == 0) open.opened = now.mono;
+  body.add(entry, result.weight());
   impl_->held += result.weight();
-  if (close || open.results.size() >= wire::kFrameResultsMax) {
+  if (close || body.results >= wire::kFrameResultsMax) {
     impl_->close(key, open);
     impl_->enforce_bound();
     impl_->start_sync();
@@ -750,7 +748,7 @@ void FrameWriter::pump(Now now) {
     if (!impl_->degraded.empty()) impl_->failed(impl_->degraded);
   }
   for (auto& [key, open] : impl_->open_frames) {
-    if (!open.results.empty() && now.mono >= open.opened + impl_->options.frame_delay) {
+    if (open.body.results > 0 && now.mono >= open.opened + impl_->options.frame_delay) {
       impl_->close(key, open);
     }
   }
@@ -761,7 +759,7 @@ void FrameWriter::pump(Now now) {
 MonoTime FrameWriter::next_deadline() const {
   MonoTime at = impl_->retry_at;
   for (const auto& [key, open] : impl_->open_frames) {
-    if (!open.results.empty()) at = std::min(at, open.opened + impl_->options.frame_delay);
+    if (open.body.results > 0) at = std::min(at, open.opened + impl_->options.frame_delay);
   }
   return at;
 }
@@ -895,7 +893,7 @@ std::uint64_t FrameWriter::results_held() const { return impl_->held; }
 
 std::uint64_t FrameWriter::results_generated() const {
   std::uint64_t open = 0;
-  for (const auto& [key, frame] : impl_->open_frames) open += frame.weight;
+  for (const auto& [key, frame] : impl_->open_frames) open += frame.body.weight;
   const std::uint64_t all = impl_->counted[0] + impl_->counted[1] + open;
   return all - std::min(all, impl_->restreamed);
 }

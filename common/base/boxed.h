@@ -31,6 +31,15 @@ class Boxed {
 
   explicit operator bool() const { return value_ != nullptr; }
 
+  bool has_value() const { return value_ != nullptr; }
+
+  T& emplace() {
+    value_ = std::make_unique<T>();
+    return *value_;
+  }
+
+  void reset() { value_.reset(); }
+
   const T& operator*() const { return *value_; }
 
   T& operator*() { return *value_; }

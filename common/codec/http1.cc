@@ -151,12 +151,15 @@ struct ResponseParser::Impl {
     return count_head(part.size());
   }
 
+  static constexpr std::size_t kHeadersExpected = 12;
+
   int on_value_end() {
     // Trailers after a chunked body come here as well; they are counted and dropped.
     if (state == State::kHead) {
       if (response.headers.size() == limits.headers) {
         return stop(FaultKind::kHeadTooLarge, fmt::format("more than {} headers", limits.headers));
       }
+      if (response.headers.empty()) response.headers.reserve(kHeadersExpected);
       response.headers.push_back({to_lower(field), std::string{trim(value)}});
     }
     field.clear();

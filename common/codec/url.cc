@@ -103,8 +103,10 @@ Expected<Host> parse_name(std::string_view text, std::string_view host) {
   if (name.ends_with('.')) name.remove_suffix(1);
   if (name.empty()) return bad(text, "expected a host");
   if (name.size() > 253) return bad(text, "the host is longer than 253 bytes");
-  const std::vector<std::string_view> labels = split(name, '.');
-  for (const std::string_view label : labels) {
+  std::string_view last;
+  for (std::size_t from = 0; from <= name.size(); from += last.size() + 1) {
+    const std::string_view label = name.substr(from, name.find('.', from) - from);
+    last = label;
     const bool shape = !label.empty() && label.size() <= 63 && label.front() != '-' &&
                        label.back() != '-' && std::all_of(label.begin(), label.end(), [](char c) {
                          return is_alnum(c) || c == '-' || c == '_';
@@ -114,7 +116,6 @@ Expected<Host> parse_name(std::string_view text, std::string_view host) {
                  printable(host, 80));
     }
   }
-  const std::string_view last = labels.back();
   const bool numeric = std::all_of(last.begin(), last.end(), is_digit);
   const bool hexadecimal = last.size() >= 2 && last[0] == '0' && (last[1] == 'x' || last[1] == 'X');
   if (!numeric && !hexadecimal) return Host{to_lower(name), false};

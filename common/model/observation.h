@@ -3,6 +3,7 @@
 //
 // Facts and phases of one attempt; never a verdict. The agent's judge turns it into a Finding.
 
+#include "common/base/boxed.h"
 #include "common/base/time.h"
 #include "common/model/monitor_spec.h"
 #include "common/model/outcome.h"
@@ -157,8 +158,8 @@ struct Observation {
   std::vector<std::string> tried;  ///< Other addresses tried first, "addr: why"; at most 16.
   bool dns_cached = false;         ///< Also for literal addresses.
   std::optional<HttpFacts> http;
-  std::optional<TlsFacts> tls;
-  std::optional<DnsFacts> dns;
+  Boxed<TlsFacts> tls;
+  Boxed<DnsFacts> dns;
   std::string banner;  ///< TCP: the first bytes received, at most 1 KiB.
 
   friend bool operator==(const Observation&, const Observation&) = default;

@@ -22,9 +22,12 @@ void write_stream(ByteWriter& w, const StreamId& stream) {
 }
 
 Bytes assemble(const FrameRef& ref, const Digest16& previous, const std::string& body) {
-  Bytes rest;
-  rest.reserve(kFrameHeaderSize + body.size());
-  ByteWriter w{rest};
+  Bytes out;
+  out.reserve(kFrameHeaderSize + body.size());
+  ByteWriter w{out};
+  w.u32(kMagic);
+  w.u32(static_cast<std::uint32_t>(kFrameHeaderSize + body.size()));
+  w.u32(0);  // The CRC, of what follows it.
   w.u8(static_cast<std::uint8_t>(ref.kind));
   w.u8(static_cast<std::uint8_t>(ref.stream.cls));
   w.u16(ref.stream.shard);
@@ -33,14 +36,10 @@ Bytes assemble(const FrameRef& ref, const Digest16& previous, const std::string&
   w.u64(ref.last);
   w.bytes(previous);
   w.u32(ref.results);
-  rest += body;
-  Bytes out;
-  out.reserve(kCrcStart + rest.size());
-  ByteWriter head{out};
-  head.u32(kMagic);
-  head.u32(static_cast<std::uint32_t>(kCrcStart + rest.size()));
-  head.u32(crc32c(as_bytes(rest)));
-  out += rest;
+  out += body;
+  Bytes crc;
+  ByteWriter{crc}.u32(crc32c(as_bytes(out).subspan(kCrcStart)));
+  out.replace(kCrcStart - crc.size(), crc.size(), crc);
   return out;
 }
 
@@ -167,19 +166,36 @@ Expected<DecodedFrame> decode_frame(ByteSpan bytes) {
   return out;
 }
 
+void FrameBody::add(ByteSpan entry, std::uint32_t entry_weight) {
+  bytes += as_view(entry);
+  ++results;
+  weight += entry_weight;
+}
+
+void FrameBody::clear() {
+  bytes.clear();
+  results = 0;
+  weight = 0;
+}
+
 Bytes encode_results_frame(const StreamId& stream, std::uint64_t seq, const Digest16& previous,
                            const std::vector<CheckResult>& results) {
   CHECK(!results.empty() && results.size() <= kFrameResultsMax);
-  google::protobuf::Arena arena;
-  auto& batch = *google::protobuf::Arena::CreateMessage<v1::ResultBatch>(&arena);
+  FrameBody body;
+  for (const CheckResult& result : results) {
+    body.add(encode_entry(result), result.weight());
+  }
+  return encode_results_frame(stream, seq, previous, body);
+}
+
+Bytes encode_results_frame(const StreamId& stream, std::uint64_t seq, const Digest16& previous,
+                           const FrameBody& body) {
+  CHECK(body.results >= 1 && body.results <= kFrameResultsMax);
   FrameRef ref;
   ref.stream = stream;
   ref.first = ref.last = seq;
-  for (const CheckResult& result : results) {
-    to_proto(result, *batch.add_results());
-    ref.results += result.weight();
-  }
-  return assemble(ref, previous, batch.SerializeAsString());
+  ref.results = body.weight;
+  return assemble(ref, previous, body.bytes);
 }
 
 Bytes encode_gap_frame(const StreamId& stream, const Gap& gap, const Digest16& previous) {
@@ -199,10 +215,25 @@ Bytes encode_gap_frame(const StreamId& stream, const Gap& gap, const Digest16& p
   return assemble(ref, previous, message.SerializeAsString());
 }
 
-std::size_t encoded_size(const CheckResult& result) {
-  v1::Result message;
+ByteSpan encode_entry(const CheckResult& result) {
+  // Both keep their memory from one result to the next.
+  thread_local v1::Result message;
+  thread_local Bytes entry;
+  message.Clear();
   to_proto(result, message);
-  return message.ByteSizeLong() + 4;  // Tag and length within the batch.
+  const std::size_t size = message.ByteSizeLong();
+  entry.clear();
+  // As protobuf writes an element of ResultBatch.results: tag, size, message.
+  entry.push_back(static_cast<char>(v1::ResultBatch::kResultsFieldNumber << 3 | 2));
+  for (std::size_t left = size;; left >>= 7) {
+    const bool more = left >= 0x80;
+    entry.push_back(static_cast<char>((left & 0x7f) | (more ? 0x80 : 0)));
+    if (!more) break;
+  }
+  const std::size_t head = entry.size();
+  entry.resize(head + size);
+  message.SerializeWithCachedSizesToArray(reinterpret_cast<std::uint8_t*>(entry.data() + head));
+  return as_bytes(entry);
 }
 
 }  // namespace tocsin::wire

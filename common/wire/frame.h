@@ -66,7 +66,23 @@ Bytes encode_results_frame(const StreamId& stream, std::uint64_t seq, const Dige
 
 Bytes encode_gap_frame(const StreamId& stream, const Gap& gap, const Digest16& previous);
 
-/// How many bytes a result takes in a frame's body, for closing frames in time.
-std::size_t encoded_size(const CheckResult& result);
+/// The body of a results frame as it grows: one result after the other, encoded once.
+struct FrameBody {
+  Bytes bytes;
+  std::size_t results = 0;
+  std::uint32_t weight = 0;  ///< Sum of their weights.
+
+  void add(ByteSpan entry, std::uint32_t entry_weight);
+  /// Its room stays for the next frame.
+  void clear();
+};
+
+/// One result as an entry of a body. Not above kFrameSizeMax less the header (evidence is cut).
+/// The view is of this thread and valid until its next call.
+ByteSpan encode_entry(const CheckResult& result);
+
+/// Builds one results frame of entries that encode_entry made, 1..kFrameResultsMax of them.
+Bytes encode_results_frame(const StreamId& stream, std::uint64_t seq, const Digest16& previous,
+                           const FrameBody& body);
 
 }  // namespace tocsin::wire

@@ -1,5 +1,6 @@
 #include "agent/core/conductor.h"
 
+#include "agent/core/start_batches.h"
 #include "tests/unit/agent/core/fake_spool.h"
 
 #include <gtest/gtest.h>
@@ -233,7 +234,31 @@ TEST(Conductor, PolitenessHoldsAFifthCheckOfOneTargetBack) {
   const auto starts = r.take<StartAttempt>();
   ASSERT_EQ(starts.size(), 4U);
   r.step(AttemptDone{starts[0].run, 1, answered(200)});
+  r.advance(StartBatches::kGapMax);
   EXPECT_EQ(r.take<StartAttempt>().size(), 1U);
+}
+
+TEST(Conductor, SlotsWithinAGapBeginTogetherAndTheirLatenessIsTold) {
+  Rig r;
+  Assignment a{.base = 0, .epoch = 2, .config_version = 2};
+  for (std::uint32_t i = 0; i < 4; ++i) {
+    a.put.push_back(an_assignment(SeriesId{10 + i}));
+    a.put.back().grid.phase_ms = 15'000 + i;
+  }
+  r.give(a);
+  r.out.clear();
+  const WallTime first = a.put[0].grid.slot(a.put[0].grid.tick_at_or_after(r.now.wall));
+  r.advance(first - r.now.wall);
+  EXPECT_EQ(r.take<StartAttempt>().size(), 1U) << "at its own moment";
+  r.advance(std::chrono::milliseconds{2});
+  EXPECT_EQ(r.take<StartAttempt>().size(), 0U) << "two are due and wait for company";
+  r.advance(std::chrono::milliseconds{1});
+  const auto rest = r.take<StartAttempt>();
+  ASSERT_EQ(rest.size(), 3U);
+  r.step(AttemptDone{rest[0].run, 1, answered(200)});
+  const auto done = r.take<SpoolResult>();
+  ASSERT_EQ(done.size(), 1U);
+  EXPECT_EQ(done[0].result.queue_us, 2000U);
 }
 
 TEST(Conductor, ADroppedSeriesEndsBeforeTheNewAssignmentIsConfirmed) {

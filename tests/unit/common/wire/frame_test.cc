@@ -138,11 +138,26 @@ TEST(Frame, GenesisDiffersPerStream) {
   EXPECT_NE(wire::genesis(a_stream()), wire::genesis(other));
 }
 
-TEST(Frame, EncodedSizeBoundsWhatAResultAdds) {
-  const auto one = wire::encode_results_frame(a_stream(), 1, Digest16{}, {a_failure()}).size();
-  const auto two =
-      wire::encode_results_frame(a_stream(), 1, Digest16{}, {a_failure(), a_failure()}).size();
-  EXPECT_LE(two - one, wire::encoded_size(a_failure()));
+TEST(Frame, ABodyGrowsByOneEntryForEachResult) {
+  // The entry before must leave nothing behind in the one after.
+  const std::vector<CheckResult> results{a_failure(), a_missed_run(), a_failure()};
+  wire::FrameBody body;
+  for (const CheckResult& one : results) {
+    const std::size_t before = body.bytes.size();
+    const ByteSpan entry = wire::encode_entry(one);
+    body.add(entry, one.weight());
+    EXPECT_EQ(body.bytes.size(), before + entry.size());
+  }
+  const Bytes frame = wire::encode_results_frame(a_stream(), 1, Digest16{}, body);
+  EXPECT_EQ(frame, wire::encode_results_frame(a_stream(), 1, Digest16{}, results));
+  EXPECT_EQ(frame.size(), wire::kFrameHeaderSize + body.bytes.size());
+  const auto back = wire::decode_frame(as_bytes(frame));
+  ASSERT_TRUE(back) << back.error().text;
+  EXPECT_EQ(back->results, results);
+  EXPECT_EQ(back->header.ref.results, body.weight);
+  body.clear();
+  EXPECT_TRUE(body.bytes.empty());
+  EXPECT_EQ(body.results, 0U);
 }
 
 TEST(Result, ComesBackOutsideAFrame) {
