@@ -75,6 +75,14 @@ tl::expected<ConnectPlan, Failure> plan_http_connection(ProbeContext& context,
         Failure{Reason::kPolicyProxyUnknown,
                 fmt::format("the agent's file names no proxy '{}'", printable(target.proxy, 63))}};
   }
+  // What a name is, the proxy decides; an address is judged here, or a redirect would reach through
+  // the proxy what the agent's owner denies.
+  if (const auto address = IpAddress::parse(url.host); url.host_is_address && address) {
+    const auto allowed = context.egress().allows(*address);
+    if (!allowed) {
+      return tl::unexpected{Failure{Reason::kPolicyDeniedAddress, allowed.error().text}};
+    }
+  }
   if (url.https) {
     out.tunnel = tunnel_request(url, context.user_agent(), credentials.proxy_headers);
     if (out.tls_name.empty()) {

@@ -16,10 +16,19 @@ tl::expected<io::Secret, Failure> header_secret(ProbeContext& context, const std
   const bool sendable = !text.empty() && std::none_of(text.begin(), text.end(), [](char c) {
     return c == '\r' || c == '\n' || c == '\0';
   });
-  if (sendable) return *std::move(secret);
-  return tl::unexpected{
-      Failure{Reason::kPolicySecret,
-              fmt::format("secret file {}: expected one line of text", printable(file, 100))}};
+  const std::string name = printable(file, 100);
+  if (!sendable) {
+    return tl::unexpected{Failure{Reason::kPolicySecret,
+                                  fmt::format("secret file {}: expected one line of text", name)}};
+  }
+  if (text.size() < HttpCredentials::kStruckMin) {
+    return tl::unexpected{Failure{
+        Reason::kPolicySecret,
+        fmt::format("secret file {}: expected at least {} bytes, since a shorter secret cannot be "
+                    "told apart in what a server answers",
+                    name, HttpCredentials::kStruckMin)}};
+  }
+  return *std::move(secret);
 }
 
 }  // namespace

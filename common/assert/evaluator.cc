@@ -644,12 +644,17 @@ struct Evaluator::Program {
 
   std::optional<Finding> default_failure(const Observation& seen) const;
   std::optional<Finding> dns_failure(const DnsTarget& dns, const Observation& seen) const;
-  std::string certificate_note(const Observation& seen, WallTime now) const;
 };
 
-/// The first assertion about the certificate that does not hold, in words; empty: all hold.
-std::string Evaluator::Program::certificate_note(const Observation& seen, WallTime now) const {
-  for (const Compiled& c : assertions) {
+namespace {
+
+/// The first assertion about the certificate that must hold and does not, in words; empty: none.
+std::string certificate_note(const std::vector<Compiled>& all, const Observation& seen,
+                             WallTime now) {
+  for (const Compiled& c : all) {
+    if (c.condition.group == GroupKind::kAnd) {
+      if (std::string note = certificate_note(c.parts, seen, now); !note.empty()) return note;
+    }
     if (c.condition.group != GroupKind::kNone) continue;
     if (!is_about_certificate(c.condition.subject)) continue;
     const Answer answer = certificate_answer(seen, c.condition, now);
@@ -659,6 +664,8 @@ std::string Evaluator::Program::certificate_note(const Observation& seen, WallTi
   }
   return {};
 }
+
+}  // namespace
 
 /// What must hold besides what the user wrote.
 std::optional<Finding> Evaluator::Program::default_failure(const Observation& seen) const {
@@ -718,7 +725,7 @@ Finding Evaluator::judge(const Observation& observation, WallTime now) const {
     std::string detail = observation.failure->detail;
     if (is_verify_failure(reason)) {
       // The certificate was seen: what was asserted of it is answered as well.
-      const std::string note = program_->certificate_note(observation, now);
+      const std::string note = certificate_note(program_->assertions, observation, now);
       if (!note.empty()) {
         detail =
             printable(detail, kDetailMax - std::min(note.size() + 8, kDetailMax / 2)) + "; " + note;

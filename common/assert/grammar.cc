@@ -36,13 +36,13 @@ constexpr SubjectRule kRules[] = {
      kEqualityOps},
     {Subject::kRedirects, "redirects", "http", SelectorKind::kNone, OperandKind::kInteger,
      kNumberOps},
-    {Subject::kCertificateExpiry, "certificate expires in", "http dns tls starttls",
+    {Subject::kCertificateExpiry, "certificate expires in", "http dot tls starttls",
      SelectorKind::kNone, OperandKind::kDuration, kDurationOps},
-    {Subject::kCertificateChainExpiry, "certificate chain expires in", "http dns tls starttls",
+    {Subject::kCertificateChainExpiry, "certificate chain expires in", "http dot tls starttls",
      SelectorKind::kNone, OperandKind::kDuration, kDurationOps},
-    {Subject::kTlsVersion, "tls version", "http dns tls starttls", SelectorKind::kNone,
+    {Subject::kTlsVersion, "tls version", "http dot tls starttls", SelectorKind::kNone,
      OperandKind::kText, kVersionOps},
-    {Subject::kTlsCipher, "tls cipher", "http dns tls starttls", SelectorKind::kNone,
+    {Subject::kTlsCipher, "tls cipher", "http dot tls starttls", SelectorKind::kNone,
      OperandKind::kText, kTextOps},
     {Subject::kTlsAlpn, "tls alpn", "http tls", SelectorKind::kNone, OperandKind::kText,
      kEqualityOps},
@@ -147,8 +147,10 @@ bool applies_to(const SubjectRule& rule, const Target& target) {
     return std::find(kinds.begin(), kinds.end(), kind) != kinds.end();
   };
   const auto* tcp = std::get_if<TcpTarget>(&target);
+  const auto* dns = std::get_if<DnsTarget>(&target);
   return has(type_name(target)) ||
-         (tcp != nullptr && tcp->starttls != StartTls::kNone && has("starttls"));
+         (tcp != nullptr && tcp->starttls != StartTls::kNone && has("starttls")) ||
+         (dns != nullptr && dns->transport == DnsTransport::kTls && has("dot"));
 }
 
 std::string subjects_of(const Target& target) {

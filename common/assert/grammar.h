@@ -26,7 +26,8 @@ enum class SelectorKind : std::uint8_t { kNone, kHeaderName, kJsonPath, kPhase }
 struct SubjectRule {
   Subject subject;
   std::string_view spelling;  ///< One to three words.
-  /// Kinds of monitor that have it, blank-separated; "starttls" is tcp with it. Empty: all.
+  /// Kinds of monitor that have it, blank-separated; "starttls" is tcp with it, "dot" dns over
+  /// TLS. Empty: all.
   std::string_view kinds;
   SelectorKind selector;
   OperandKind operand;

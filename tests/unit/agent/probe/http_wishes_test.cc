@@ -85,6 +85,42 @@ TEST_F(HttpWishes, ASecretThatIsMissingIsTheAgentsAffair) {
   EXPECT_EQ(server.accepted(), 0);
 }
 
+TEST_F(HttpWishes, ASecretTooShortToBeToldApartIsNotSent) {
+  const ScratchDir dir;
+  ASSERT_TRUE(io::replace_file(dir / "token", as_bytes("abc\n")));
+  open({.secrets_dir = dir.path()});
+  const LoopbackServer server{respond("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")};
+  HttpTarget target = at(server.port());
+  target.auth = {HttpAuth::Kind::kBearer, {}, "token"};
+  const Observation seen = run(target);
+  EXPECT_EQ(reason_of(seen), Reason::kPolicySecret);
+  EXPECT_NE(detail_of(seen).find("secret file token: expected at least 4 bytes"), std::string::npos)
+      << detail_of(seen);
+  EXPECT_EQ(server.accepted(), 0);
+}
+
+TEST_F(HttpWishes, ThroughAProxyAnAddressIsJudgedAndANameIsTheProxysAffair) {
+  const LoopbackServer proxy{
+      respond("HTTP/1.1 302 Found\r\nLocation: http://169.254.169.254/\r\n"
+              "Content-Length: 0\r\n\r\n")};
+  open({.proxies = {{.name = "office",
+                     .host = "127.0.0.1",
+                     .host_is_address = true,
+                     .port = proxy.port()}}});
+  HttpTarget target;
+  target.proxy = "office";
+  for (const char* url : {"http://10.1.2.3/", "https://10.1.2.3/", "http://[fd00::1]/"}) {
+    target.url = url;
+    EXPECT_EQ(reason_of(run(target)), Reason::kPolicyDeniedAddress) << url;
+  }
+  EXPECT_EQ(proxy.accepted(), 0);
+  target.url = "http://inside.example/";
+  const Observation seen = run(target);
+  EXPECT_EQ(reason_of(seen), Reason::kPolicyDeniedAddress) << detail_of(seen);
+  EXPECT_NE(detail_of(seen).find("169.254.169.254"), std::string::npos) << detail_of(seen);
+  EXPECT_EQ(proxy.accepted(), 1);
+}
+
 TEST_F(HttpWishes, ASecretIsSentAndStruckOutOfWhatComesBack) {
   const ScratchDir dir;
   ASSERT_TRUE(io::replace_file(dir / "password", as_bytes("open sesame\n")));

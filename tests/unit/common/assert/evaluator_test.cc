@@ -304,6 +304,15 @@ TEST(Evaluator, ABadCertificateIsJudgedByWhatWasAssertedOfItToo) {
   seen.tls->not_after = kNow + Duration{90 * 24h};
   seen.failure->detail = "another name";
   EXPECT_EQ(verdict("certificate expires in > 14d", seen), "another name");
+
+  // In a group all of which must hold it is no less asserted; in others it need not hold.
+  ProbeSpec spec = http_spec({});
+  const Condition far = condition("certificate expires in > 99d", spec.target);
+  spec.assertions.all = {group(GroupKind::kAnd, {far, far})};
+  EXPECT_EQ(judge(spec, seen).detail,
+            "another name; expected certificate expires in > 99d, got 90d 0h");
+  spec.assertions.all = {group(GroupKind::kOr, {far, far})};
+  EXPECT_EQ(judge(spec, seen).detail, "another name");
 }
 
 TEST(Evaluator, ReadsDnsAnswers) {

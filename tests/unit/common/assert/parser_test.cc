@@ -137,6 +137,10 @@ TEST(Parser, KnowsWhichKindOfMonitorHasWhat) {
   upgraded.starttls = StartTls::kSmtp;
   EXPECT_EQ(error_of("certificate chain expires in > 14d", Target{upgraded}), "accepted");
   EXPECT_EQ(error_of("tls version >= 1.2", Target{TlsTarget{}}), "accepted");
+  for (const char* text : {"certificate expires in > 14d", "tls version >= 1.2"}) {
+    EXPECT_EQ(error_of(text, Target{DnsTarget{.transport = DnsTransport::kTls}}), "accepted");
+    EXPECT_NE(error_of(text, kDns), "accepted") << "it could never hold";
+  }
   EXPECT_EQ(error_of("tls version >= 1.1", Target{TlsTarget{}}),
             "column 16: expected 1.2 or 1.3, not '1.1'");
 }
