@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """The packages as an operator meets them, on two hosts with systemd: install, enrol, the story, secrets, kill,
-upgrade with data, purge.
+upgrade with data, purge; then the packages' own smoke test on a third.
 
     tests/packaging/deb_test.py [--debs build/deb] [--older build/deb-older] [--work build/deb-hosts]
 
@@ -52,17 +52,17 @@ class Hosts:
         self.receiver = None
         self.hosts = []
         try:
-            base = given.work / "base"
-            make_base(base, ["ca-certificates", "nginx-light", "curl", "procps"])
-            self.collector = self._host("collector", base)
-            self.agent = self._host("agent", base)
+            self._base = given.work / "base"
+            make_base(self._base, ["ca-certificates", "nginx-light", "curl", "procps"])
+            self.collector = self.add("collector")
+            self.agent = self.add("agent")
         except BaseException:
             self.close()
             raise
 
-    def _host(self, name: str, base: Path) -> Host:
+    def add(self, name: str) -> Host:
         space, address = self.network.add(name)
-        host = Host(name, base, self.given.work / name, space, address)
+        host = Host(name, self._base, self.given.work / name, space, address)
         self.hosts.append(host)
         return host
 
@@ -235,6 +235,18 @@ def purge(hosts: Hosts, before: dict):
     say("purged: nothing is left but the users and the administrator's secrets")
 
 
+def smoke(hosts: Hosts):
+    """The test that Debian runs of an installed package, on a host of its own."""
+    host = hosts.add("smoke")
+    debs = packages_in(hosts.given.debs, "tocsin-agent", "tocsin-collector", "tocsinctl")
+    host.chroot(*APT, "install", "python3-minimal", *put_debs(host, debs))
+    shutil.copy(ROOT / "packaging/debian/tests/smoke", host.root / "srv/smoke")
+    host.boot(hosts.given.work / f"{host.name}.log")
+    said = host.run("sh", "/srv/smoke").splitlines()
+    assert said and said[-1] == "smoke: the incident is open", said
+    say("the packages' own smoke test passed on a fresh host")
+
+
 def main() -> int:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--debs", type=Path, default=ROOT / "build/deb")
@@ -258,6 +270,7 @@ def main() -> int:
         upgrade(hosts)
         watchdog(hosts)
         purge(hosts, before)
+        smoke(hosts)
     except BaseException:
         for host in hosts.hosts:
             print(f"--- journal of {host.name}\n{host.journal()}", file=sys.stderr)
