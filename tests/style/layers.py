@@ -114,7 +114,7 @@ FAMILIES = (
     # The operating system: adapters only.
     ("system", r"(sys|netinet|arpa|net|linux|asm)/.*"
                r"|(unistd|fcntl|poll|signal|netdb|dirent|pwd|grp|termios|pthread|sched|syslog|dlfcn"
-               r"|ifaddrs|endian|byteswap|getopt|libgen|resolv|spawn|time|errno|string|strings|stdlib"
+               r"|ifaddrs|malloc|endian|byteswap|getopt|libgen|resolv|spawn|time|errno|string|strings|stdlib"
                r"|stdio|stdint|math|limits|locale)\.h"),
 )
 
