@@ -23,8 +23,10 @@ namespace {
 constexpr int kMessageSizeMax = 512 * 1024;
 constexpr int kHandshakeMs = 5'000;
 constexpr int kConnectTimeoutMs = 10'000;
-constexpr int kHeartbeatMs = 5'000;
-constexpr int kHeartbeatTimeoutMs = 15'000;
+constexpr int kKeepaliveIdleS = 5;
+constexpr int kKeepaliveEveryS = 5;
+constexpr int kKeepaliveCount = 2;
+constexpr int kUnacknowledgedMs = 15'000;
 constexpr int kDealerSendQueue = 8;
 constexpr int kDealerReceiveQueue = 64;
 constexpr int kRouterSendQueue = 256;
@@ -233,8 +235,10 @@ Expected<void> ZmqSocket::set_common() {
   TRY(set_int(ZMQ_LINGER, 0));
   TRY(set_int(ZMQ_HANDSHAKE_IVL, kHandshakeMs));
   TRY(set_int(ZMQ_TCP_KEEPALIVE, 1));
-  TRY(set_int(ZMQ_HEARTBEAT_IVL, kHeartbeatMs));
-  TRY(set_int(ZMQ_HEARTBEAT_TIMEOUT, kHeartbeatTimeoutMs));
+  TRY(set_int(ZMQ_TCP_KEEPALIVE_IDLE, kKeepaliveIdleS));
+  TRY(set_int(ZMQ_TCP_KEEPALIVE_INTVL, kKeepaliveEveryS));
+  TRY(set_int(ZMQ_TCP_KEEPALIVE_CNT, kKeepaliveCount));
+  TRY(set_int(ZMQ_TCP_MAXRT, kUnacknowledgedMs));
   return {};
 }
 

@@ -10,8 +10,11 @@
 //                        authenticated; our largest message is 512 KiB (common/wire/messages.h).
 //   LINGER 0             what was not sent is still in the spool; closing never waits.
 //   HANDSHAKE_IVL 5 s    a peer that connects and says nothing is gone after that.
-//   TCP_KEEPALIVE,       a half-open connection is found in 15 s on either side.
-//   HEARTBEAT 5 s / 15 s
+//   TCP_KEEPALIVE 5 s,   a half-open connection is found in 15 s on either side, by the kernel.
+//   TCP_MAXRT 15 s       libzmq's own heartbeats stay off: in 4.3 one that meets a connection which
+//                        broke while its messages wait for room in the queue (RCVHWM) ends the
+//                        process ("Assertion failed: !_io_error"; issues 4364, 4229, 3937 of
+//                        libzmq). Whether the peer's program is alive, our own heartbeats tell.
 //   IPV6 1               with IPv4 on the same socket, unless the endpoint is an IPv4 address.
 // Dealer: IMMEDIATE 1 (nothing is queued for a connection that is not there); RECONNECT_IVL -1 (its
 //   owner makes a new socket with a fresh routing id instead); SNDHWM 8 (what lies in libzmq cannot

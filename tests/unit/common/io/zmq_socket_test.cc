@@ -200,6 +200,49 @@ TEST(ZmqSocket, AnOversizedMessageCutsTheConnection) {
   EXPECT_FALSE(ends.router->receive().value().has_value());
 }
 
+/// libzmq 4.3 ends the process ("Assertion failed: !_io_error") when its own heartbeat meets a
+/// connection that broke while its input was stopped, as it is when the owner does not read.
+TEST(ZmqSocket, APeerThatBreaksWhileItsMessagesWaitEndsNothing) {
+  ZmqContext context;
+  const auto server = keys();
+  const auto client = keys();
+  const Zap zap(context, client.public_key);
+  auto router = ZmqSocket::router(context, {.secret_key = server.secret_key}).value();
+  ASSERT_TRUE(router->bind("tcp://127.0.0.1:0").has_value());
+  const MonoTime begin = latency_clock();
+  {
+    ZmqContext far;
+    auto dealer = ZmqSocket::dealer(far, {.keys = client, .server_key = server.public_key}).value();
+    ASSERT_TRUE(dealer->connect(router->bound_endpoint()).has_value());
+    std::vector<ZmqEvent> seen;
+    ASSERT_TRUE(eventually([&] { return saw(*dealer, Kind::kHandshakeSucceeded, seen); }));
+    const auto connected = std::find_if(
+        seen.begin(), seen.end(), [](const ZmqEvent& e) { return e.kind == Kind::kConnected; });
+    ASSERT_NE(connected, seen.end());
+    const linger reset{.l_onoff = 1, .l_linger = 0};
+    ASSERT_EQ(::setsockopt(connected->value, SOL_SOCKET, SO_LINGER, &reset, sizeof reset), 0);
+    // Until every queue on the way is full and nothing has moved for a while.
+    const std::string message(256 * 1024, 'x');
+    const std::array<std::string_view, 1> parts{message};
+    int refused = 0;
+    for (int sent = 0; refused < 50 && sent < 1000;) {
+      if (dealer->send(parts)) {
+        ++sent;
+        refused = 0;
+      } else {
+        ++refused;
+        ASSERT_TRUE(zmq_wait({}, 10ms).has_value());
+      }
+    }
+    ASSERT_GE(refused, 50);
+  }
+  // Longer than a heartbeat of any kind that we ever had.
+  ASSERT_TRUE(eventually([&] { return latency_clock() > begin + 7s; }));
+  const auto first = router->receive();
+  ASSERT_TRUE(first.has_value());
+  EXPECT_TRUE(first->has_value()) << "what had come is still there";
+}
+
 TEST(CurveKey, OnlyFortyCharactersOfZ85AreAKey) {
   const auto pair = keys();
   EXPECT_TRUE(is_curve_key(pair.public_key));
