@@ -328,7 +328,9 @@ def measure_memory(build: Path) -> list[dict]:
 
 def measure_schedule(build: Path) -> list[dict]:
     said = json.loads(run([str(build / "bin" / "schedule_bench")]))
-    print(f"  schedule: {said['slot_ns']} ns per slot, {said['timer_ns']} ns to arm a timer again, of {said['count']}",
+    print(f"  schedule: {said['slot_ns']} ns per slot, {said['timer_ns']} ns to put a timer off, "
+          f"{said['timer_move_ns']} ns when its old moment comes, of {said['count']}",
           flush=True)
     return [bounded("PERF-9", "scheduling one slot of a million", said["slot_ns"] / 1e3, "us", 0.5),
-            bounded("PERF-9", "arming one of a million timers again", said["timer_ns"], "ns", 100)]
+            bounded("PERF-9", "arming one of a million timers again", said["timer_ns"], "ns", 100),
+            bounded("PERF-9", "the same, when its old moment comes", said["timer_move_ns"], "ns", None)]

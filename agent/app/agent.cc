@@ -209,9 +209,11 @@ void Agent::arm() {
   if (wake_ && wake_->armed() && wake_->due() == due) return;
   if (due == MonoTime::never()) {
     wake_.reset();
-    return;
+  } else if (wake_) {
+    wake_->set(due);
+  } else {
+    wake_ = loop_.at(due, [this] { feed(Wake{}); });
   }
-  wake_ = loop_.at(due, [this] { feed(Wake{}); });
 }
 
 void Agent::carry_out(StartAttempt command) {

@@ -210,7 +210,11 @@ void DnsChannel::Impl::arm_timer() {
   }
   // c-ares rounds its own clock; a moment later than it says is never too early.
   const Duration wait{static_cast<std::int64_t>(tv.tv_sec) * 1'000'000 + tv.tv_usec + 1000};
-  timeout_timer = loop.after(wait, [this] { process(ARES_SOCKET_BAD, ARES_SOCKET_BAD); });
+  if (timeout_timer) {
+    timeout_timer->set(loop.now().mono + wait);
+  } else {
+    timeout_timer = loop.after(wait, [this] { process(ARES_SOCKET_BAD, ARES_SOCKET_BAD); });
+  }
 }
 
 void DnsChannel::Impl::deliver() {

@@ -80,11 +80,36 @@ void Watch::on_ready(Interest ready) {
 Timer::Timer(EventLoop& loop, MonoTime due, std::uint64_t order, std::function<void()> callback)
     : loop_(loop),
       due_(due),
+      key_(due),
       order_(order),
       callback_(std::move(callback)) {}
 
 Timer::~Timer() {
+  if (destroyed_ != nullptr) *destroyed_ = true;
   if (armed()) loop_.remove_timer(*this);
+}
+
+void Timer::set(MonoTime due) {
+  due_ = due;
+  if (!armed()) {
+    key_ = due;
+    order_ = loop_.next_order_++;
+    loop_.add_timer(*this);
+  } else if (due < key_) {
+    key_ = due;
+    loop_.sift_up(index_);
+  }
+}
+
+void Timer::fire() {
+  // As Watch::on_ready: the callback may destroy this object and with it itself.
+  bool destroyed = false;
+  destroyed_ = &destroyed;
+  std::function<void()> callback = std::move(callback_);
+  callback();
+  if (destroyed) return;
+  destroyed_ = nullptr;
+  callback_ = std::move(callback);
 }
 
 // --- EventLoop ---
@@ -145,6 +170,7 @@ void EventLoop::run() {
 void EventLoop::run_once(Duration at_most) {
   CHECK(!in_turn_);  // A callback must not run the loop again.
   Duration wait = std::min(at_most, kSleepMax);
+  settle_first();
   if (!heap_.empty()) wait = std::min(wait, heap_.front()->due_ - clock_.now().mono);
   in_turn_ = true;
   now_fresh_ = false;
@@ -194,7 +220,15 @@ void EventLoop::run_posted() {
   }
 }
 
+void EventLoop::settle_first() {
+  while (!heap_.empty() && heap_.front()->key_ < heap_.front()->due_) {
+    heap_.front()->key_ = heap_.front()->due_;
+    sift_down(0);
+  }
+}
+
 void EventLoop::fire_timers() {
+  settle_first();
   if (heap_.empty()) return;
   const MonoTime now = this->now().mono;
   const std::uint64_t limit = next_order_;  // Timers made meanwhile wait for the next turn.
@@ -202,13 +236,13 @@ void EventLoop::fire_timers() {
     note_busy();
     Timer& timer = *heap_.front();
     remove_timer(timer);
-    const auto callback = std::move(timer.callback_);
-    callback();  // May destroy `timer`.
+    timer.fire();  // May destroy it.
+    settle_first();
   }
 }
 
 bool EventLoop::earlier(const Timer& a, const Timer& b) {
-  return a.due_ != b.due_ ? a.due_ < b.due_ : a.order_ < b.order_;
+  return a.key_ != b.key_ ? a.key_ < b.key_ : a.order_ < b.order_;
 }
 
 void EventLoop::place(std::size_t index, Timer* timer) {

@@ -72,7 +72,8 @@ class Watch {
 
 using WatchHandle = std::unique_ptr<Watch>;
 
-/// One timer that fires at most once. Destroying it cancels; the callback may destroy it.
+/// One timer that fires once for each time it is set. Destroying it cancels; the callback may
+/// destroy it or set it again.
 class Timer {
  public:
   ~Timer();
@@ -84,15 +85,23 @@ class Timer {
 
   MonoTime due() const { return due_; }
 
+  /// Fires then instead of at due(), or once more when it has fired. Putting off is O(1): a
+  /// deadline that moves with every answer costs nothing until it comes.
+  void set(MonoTime due);
+
  private:
   friend class EventLoop;
   static constexpr std::size_t kIdle = SIZE_MAX;
   Timer(EventLoop& loop, MonoTime due, std::uint64_t order, std::function<void()> callback);
 
+  void fire();
+
   EventLoop& loop_;
   MonoTime due_;
+  MonoTime key_;  ///< Its place in the heap is for this; before due_ when it was put off since.
   std::uint64_t order_;  ///< Timers due at the same moment fire in the order they were made.
   std::size_t index_ = kIdle;
+  bool* destroyed_ = nullptr;  ///< Set while the callback runs.
   std::function<void()> callback_;
 };
 
@@ -175,6 +184,8 @@ class EventLoop {
   void sift_up(std::size_t index);
   void sift_down(std::size_t index);
   static bool earlier(const Timer& a, const Timer& b);
+  /// The first one's key is its due moment after this.
+  void settle_first();
   void fire_timers();
   void run_posted();
   /// The first callback of a turn is about to run.
@@ -184,7 +195,7 @@ class EventLoop {
   Clock& clock_;
   event_base* base_;
   event* sleep_timer_;
-  std::vector<Timer*> heap_;  ///< Binary heap by (due, order); Timer::index_ points back.
+  std::vector<Timer*> heap_;  ///< Binary heap by (key, order); Timer::index_ points back.
   std::uint64_t next_order_ = 0;
   Mailbox<std::function<void()>> posted_;
   std::atomic<bool> stop_{false};

@@ -103,6 +103,84 @@ TEST(EventLoop, ATimerThatRearmsItselfForNowFiresOncePerTurn) {
   EXPECT_EQ(fired, 2);
 }
 
+TEST(EventLoop, ATimerCanBePutOffBroughtForwardAndSetAgain) {
+  ManualClock clock;
+  EventLoop loop(clock);
+  const MonoTime start = loop.now().mono;
+  std::string fired;
+  const auto a = loop.after(10ms, [&] { fired += "a "; });
+  const auto b = loop.after(20ms, [&] { fired += "b "; });
+  a->set(start + 30ms);
+  EXPECT_EQ(a->due(), start + 30ms);
+  clock.advance(10ms);
+  turn(loop);
+  EXPECT_EQ(fired, "") << "its first moment is not its any more";
+  clock.advance(10ms);
+  turn(loop);
+  EXPECT_EQ(fired, "b ");
+  a->set(start + 25ms);  // Forward again, but not to before where it stood.
+  clock.advance(5ms);
+  turn(loop);
+  EXPECT_EQ(fired, "b a ");
+  EXPECT_FALSE(a->armed());
+  b->set(start + 50ms);
+  b->set(start + 26ms);
+  clock.advance(1ms);
+  turn(loop);
+  EXPECT_EQ(fired, "b a b ");
+  a->set(start);  // Past already: in the next turn.
+  turn(loop);
+  EXPECT_EQ(fired, "b a b a ");
+}
+
+TEST(EventLoop, ATimerMaySetItselfInItsCallback) {
+  ManualClock clock;
+  EventLoop loop(clock);
+  int fired = 0;
+  TimerHandle timer;
+  timer = loop.after(1ms, [&] {
+    timer->set(loop.now().mono);
+    if (++fired == 3) timer.reset();
+  });
+  clock.advance(1ms);
+  for (int expected = 1; expected <= 3; ++expected) {
+    turn(loop);
+    EXPECT_EQ(fired, expected) << "once a turn";
+  }
+  turn(loop);
+  EXPECT_EQ(fired, 3);
+}
+
+TEST(EventLoop, ThousandsThatAreSetAtRandomFireWhenAndInTheOrderTheyShould) {
+  ManualClock clock;
+  EventLoop loop(clock);
+  std::uint64_t x = 3;
+  const auto random = [&x](std::uint64_t below) {
+    x = x * 6364136223846793005ULL + 1442695040888963407ULL;
+    return Duration{static_cast<std::int64_t>((x >> 33) % below)};
+  };
+  std::vector<MonoTime> fired;
+  std::vector<TimerHandle> timers(2000);
+  for (TimerHandle& timer : timers) {
+    timer = loop.after(random(1000), [&] { fired.push_back(timer->due()); });
+  }
+  for (int round = 0; round < 300; ++round) {
+    const MonoTime now = loop.now().mono;
+    for (const TimerHandle& timer : timers) {
+      if (random(10) == Duration{0}) timer->set(now + random(1000));
+    }
+    clock.advance(random(20));
+    std::vector<MonoTime> expected;
+    for (const TimerHandle& timer : timers) {
+      if (timer->armed() && timer->due() <= loop.now().mono) expected.push_back(timer->due());
+    }
+    std::sort(expected.begin(), expected.end());
+    fired.clear();
+    turn(loop);
+    ASSERT_EQ(fired, expected) << "round " << round;
+  }
+}
+
 TEST(EventLoop, TimerHeapFiresThousandsInOrderWithHalfOfThemCancelled) {
   ManualClock clock;
   EventLoop loop(clock);
