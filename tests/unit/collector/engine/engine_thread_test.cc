@@ -150,9 +150,9 @@ class EngineThreadTest : public ::testing::Test {
     row.id = EnrolmentId{io::random_uuid()};
     row.region = "eu-west";
     row.public_key = kEnrolKey;
-    row.expires_at = clock.now().wall + 1h;
+    row.expires_at = here.now().wall + 1h;
     ASSERT_FALSE(ask(AddEnrolment{row, "test"}).error);
-    agent = AgentId{io::mint_uuid(clock.now().wall)};
+    agent = AgentId{io::mint_uuid(here.now().wall)};
     tell(EnrolAgent{row.id, SessionId{1}, agent, Enrol{kKey, "0.1", "host"}});
     const auto answer = link->next<AnswerEnrolment>();
     ASSERT_TRUE(answer);
@@ -164,7 +164,7 @@ class EngineThreadTest : public ::testing::Test {
     Hello message;
     message.capabilities = kCapHttp;
     message.boot = io::random_uuid();
-    message.wall = clock.now().wall;
+    message.wall = here.now().wall;
     stream = go_on != nullptr
                  ? *go_on
                  : StreamId{agent, ++epoch, io::random_uuid(), 0, StreamClass::kRoutine};
@@ -184,7 +184,7 @@ class EngineThreadTest : public ::testing::Test {
     series = assignment.put[0];
     tell(AgentConfigApplied{agent, session, assignment.epoch});
     previous = wire::genesis(stream);
-    tick = series.grid.tick_at_or_before(clock.now().wall);
+    tick = series.grid.tick_at_or_before(here.now().wall);
   }
 
   FrameArrived a_frame(std::uint64_t seq, std::uint32_t at_tick) {
@@ -208,7 +208,8 @@ class EngineThreadTest : public ::testing::Test {
     return frame;
   }
 
-  SystemClock clock;
+  SystemClock clock;  ///< The engine's, on its thread.
+  SystemClock here;
   MemoryStore memory{MemoryStore::Options{}};
   FaultyStore::Faults faults;
   EngineThread::Options options;
@@ -245,7 +246,7 @@ TEST_F(EngineThreadTest, AnEnrolmentChangesTheKeysAndAnswersAfterTheCommit) {
   row.id = EnrolmentId{io::random_uuid()};
   row.region = "eu-west";
   row.public_key = kEnrolKey;
-  row.expires_at = clock.now().wall + 1h;
+  row.expires_at = here.now().wall + 1h;
   ASSERT_FALSE(ask(AddEnrolment{row, "test"}).error);
   const auto key = link->next<KeyChanged>();
   ASSERT_TRUE(key);
