@@ -343,7 +343,10 @@ class Receiver {
   std::vector<codec::Node> mails() const {
     std::vector<codec::Node> out;
     std::ifstream file{log_};
-    for (std::string line; std::getline(file, line);) out.push_back(*codec::parse_json(line));
+    for (std::string line; std::getline(file, line);) {
+      if (file.eof()) break;  // Without its end it is still being written.
+      out.push_back(codec::parse_json(line).value());
+    }
     return out;
   }
 
