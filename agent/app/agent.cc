@@ -6,12 +6,14 @@
 #include "common/base/strings.h"
 #include "common/codec/json.h"
 #include "common/io/build_info.h"
+#include "common/io/file.h"
 #include "common/io/random.h"
 
 #include <fcntl.h>
 #include <malloc.h>
 
 #include <array>
+#include <charconv>
 #include <sys/resource.h>
 
 namespace tocsin::agent {
@@ -114,6 +116,7 @@ Expected<void> Agent::open_spool() {
   core.max_in_flight_per_target = static_cast<std::uint32_t>(config_.max_in_flight_per_target);
   core.anchors = config_.anchors;
   core.generated_before = writer_->results_generated();
+  core.slots_done = load_slots_done();
   conductor_ = std::make_unique<Conductor>(std::move(core), *view_, loop_.now());
   log::info("spool opened", {{"path", config_.spool_path()},
                              {"epoch", writer_->epoch()},
@@ -357,12 +360,29 @@ void Agent::on_link_down(const UplinkDown& down) {
 
 // --- looking at the machine ---
 
+/// Without it a restart before that moment would run slots again that this life has reported.
+void Agent::keep_slots_done(WallTime until) {
+  const auto kept =
+      io::replace_file(config_.slots_done_path(), as_bytes(fmt::format("{}\n", until.us)));
+  if (!kept) log::warning("cannot keep which slots were done", {{"error", kept.error()}});
+}
+
+WallTime Agent::load_slots_done() const {
+  const auto text = io::read_file(config_.slots_done_path(), 32);
+  WallTime out;
+  if (text) std::from_chars(text->data(), text->data() + text->size(), out.us);
+  return out;
+}
+
 void Agent::measure() {
   measure_ = loop_.after(kMeasureEvery, [this] { measure(); });
   if (clock_.pending_step() != Duration::zero()) {
     const Duration by = clock_.accept_step();
     // Time stands still within this turn: the event belongs to the next one.
-    step_ = loop_.after(Duration::zero(), [this, by] { feed(ClockStepped{by}); });
+    step_ = loop_.after(Duration::zero(), [this, by] {
+      if (by < Duration::zero()) keep_slots_done(loop_.now().wall - by);
+      feed(ClockStepped{by});
+    });
   }
   SelfMeasured event;
   event.spool_bytes = writer_->bytes();

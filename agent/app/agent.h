@@ -117,6 +117,8 @@ class Agent {
   void measure();
   void notice_spool_state();
   void store_assignment_soon();
+  void keep_slots_done(WallTime until);
+  WallTime load_slots_done() const;
   void answer(const codec::HttpRequest& request, io::HttpResponder responder);
   io::HttpResponse readiness();
 

@@ -74,6 +74,9 @@ struct AgentConfig {
 
   std::string assignment_path() const { return state_dir + "/assignment.bin"; }
 
+  /// See Conductor::Options::slots_done: microseconds, decimal.
+  std::string slots_done_path() const { return state_dir + "/slots-done"; }
+
   std::string lock_path() const { return state_dir + "/lock"; }
 };
 

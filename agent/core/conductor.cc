@@ -463,13 +463,16 @@ void Conductor::Impl::apply(const Assignment& m, Now now, Out& out) {
       if (run.series->assigned.series == id) ending.insert(run_id);
     }
   }
+  const Duration ahead = options.slots_done - now.wall;
+  const bool done_ahead = ahead > Duration::zero() && ahead <= Scheduler::kAheadMax;
+  const WallTime first = done_ahead ? options.slots_done + std::chrono::milliseconds{1} : now.wall;
   for (const AssignedSeries& assigned : m.put) {
     auto runnable = make_runnable(assigned);
     if (!runnable->cannot.empty()) {
       out.emplace_back(Notice{NoticeLevel::kError, "spec_unsupported",
                               fmt::format("monitor {}: {}", assigned.key, runnable->cannot)});
     }
-    if (!scheduler.put(assigned.series, assigned.grid, now.wall)) {
+    if (!scheduler.put(assigned.series, assigned.grid, first)) {
       out.emplace_back(
           Notice{NoticeLevel::kError, "too_many_intervals",
                  fmt::format("monitor {}: more than {} distinct intervals; it is not run",

@@ -229,6 +229,10 @@ class Conductor {
     std::vector<Anchor> anchors;  ///< At most kAnchorsMax.
     /// What results_generated had reached in earlier lives of this state directory.
     std::uint64_t generated_before = 0;
+    /// An earlier life of this state directory, whose clock was ahead, ran or gave up the slots up
+    /// to here: they do not come twice. Zero, past, or more than Scheduler::kAheadMax away: not
+    /// heeded.
+    WallTime slots_done{};
   };
 
   /// `spool` outlives the conductor.

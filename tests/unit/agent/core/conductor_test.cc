@@ -261,6 +261,28 @@ TEST(Conductor, SlotsWithinAGapBeginTogetherAndTheirLatenessIsTold) {
   EXPECT_EQ(done[0].result.queue_us, 2000U);
 }
 
+TEST(Conductor, SlotsThatAnEarlierLifeWithAClockAheadHasReportedDoNotComeAgain) {
+  const WallTime now = Rig{}.now.wall;
+  const auto first_start = [&](Duration done_ahead) {
+    Rig r{{.slots_done = now + done_ahead}};
+    r.out.clear();
+    r.advance(std::chrono::seconds{300});
+    const auto starts = r.take<StartAttempt>();
+    EXPECT_FALSE(starts.empty());
+    if (starts.empty()) return WallTime{};
+    r.step(AttemptDone{starts[0].run, 1, answered(200)});
+    const auto results = r.take<SpoolResult>();
+    return results.empty() ? WallTime{} : results[0].result.slot;
+  };
+  const WallTime usual = first_start(Duration{0});
+  EXPECT_EQ(usual, now + std::chrono::seconds{10});
+  EXPECT_EQ(first_start(std::chrono::seconds{-100}), usual) << "past";
+  EXPECT_EQ(first_start(std::chrono::hours{2}), usual) << "too far: that was no slot of ours";
+  EXPECT_EQ(first_start(std::chrono::seconds{10}), usual + std::chrono::seconds{30});
+  EXPECT_EQ(first_start(std::chrono::seconds{69}), usual + std::chrono::seconds{60});
+  EXPECT_EQ(first_start(std::chrono::seconds{71}), usual + std::chrono::seconds{90});
+}
+
 TEST(Conductor, ADroppedSeriesEndsBeforeTheNewAssignmentIsConfirmed) {
   Rig r;
   r.link();
