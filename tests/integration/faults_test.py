@@ -31,6 +31,8 @@ from world import World, arguments, now_ms  # noqa: E402
 
 ARGS = arguments(__doc__, seed=(int, 0), minutes=(float, 1.0), monitors=(int, 40))
 
+# An agent whose clock was ahead waits until its next slot comes (clock() sets it by 40 s at most), and writes nothing.
+USED_S = 60
 RECOVERY_S = 60  # Then it has not recovered; how fast it did is printed.
 KINDS = ("kill", "stop", "cut", "silence", "delay", "torn", "disk_full", "sync_error", "clock")
 # What a slot may be wrong by around a clock that was set: the step is seen within 3 s (the agent's look at the
@@ -221,7 +223,7 @@ class Faults(unittest.TestCase):
         before = faults.failed()
         fail(faults)
         try:
-            until("the disk was used", lambda: faults.failed() > before, 15)
+            until("the disk was used", lambda: faults.failed() > before, USED_S)
             time.sleep(rng.uniform(0.5, longest))
         finally:
             faults.heal()
