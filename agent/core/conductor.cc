@@ -464,7 +464,7 @@ void Conductor::Impl::apply(const Assignment& m, Now now, Out& out) {
     }
   }
   const Duration ahead = options.slots_done - now.wall;
-  const bool done_ahead = ahead > Duration::zero() && ahead <= Scheduler::kAheadMax;
+  const bool done_ahead = ahead > Duration::zero() && ahead <= kSlotsDoneMax;
   const WallTime first = done_ahead ? options.slots_done + std::chrono::milliseconds{1} : now.wall;
   for (const AssignedSeries& assigned : m.put) {
     auto runnable = make_runnable(assigned);

@@ -216,6 +216,9 @@ class Conductor {
   /// has waited kAskedWait is given up.
   static constexpr std::size_t kAskedMax = 256;
   static constexpr Duration kAskedWait = std::chrono::seconds{10};
+  /// How long a restarted agent is silent for slots_done; new monitors wait as well, so it is
+  /// short.
+  static constexpr Duration kSlotsDoneMax = std::chrono::seconds{60};
   /// Between two looks at one anchor, however many checks wait for a proof.
   static constexpr Duration kLookEvery = std::chrono::seconds{1};
 
@@ -230,8 +233,7 @@ class Conductor {
     /// What results_generated had reached in earlier lives of this state directory.
     std::uint64_t generated_before = 0;
     /// An earlier life of this state directory, whose clock was ahead, ran or gave up the slots up
-    /// to here: they do not come twice. Zero, past, or more than Scheduler::kAheadMax away: not
-    /// heeded.
+    /// to here: they do not come twice. Zero, past, or more than kSlotsDoneMax away: not heeded.
     WallTime slots_done{};
   };
 
