@@ -50,6 +50,9 @@ constexpr Duration kLookEvery = std::chrono::seconds{1};
 constexpr Duration kDrainHttp = std::chrono::seconds{5};
 constexpr Duration kDrainAll = std::chrono::seconds{25};  ///< Above OutboxRunner::kSendDeadline.
 constexpr Duration kDrainLook = std::chrono::milliseconds{20};
+/// A command without a daemon has the directory for milliseconds; a collector that ends, for
+/// longer.
+constexpr Duration kLockPatience = std::chrono::seconds{10};
 constexpr Duration kRetryReload = std::chrono::milliseconds{200};
 
 std::string hostname() {
@@ -199,7 +202,7 @@ Started<void> Collector::Impl::open_heart() {
                          if (runner) runner->wake();
                        });
                      }};
-  auto opened = Heart::open(config, std::move(ports));
+  auto opened = Heart::open(config, std::move(ports), kLockPatience);
   if (!opened) return tl::unexpected(opened.error());
   heart = *std::move(opened);
   loop.run_once(Duration{0});  // The first view was posted.
@@ -518,12 +521,14 @@ Started<codec::Node> ask_offline(const CollectorConfig& config, const codec::Nod
   io::EventLoop loop(clock);
   std::shared_ptr<const EngineView> view;
   NoLink link;
-  auto heart = Heart::open(
-      config, {link,
-               [&loop, &view](std::shared_ptr<const EngineView> newest, const EngineStats&) {
-                 loop.post([&view, newest = std::move(newest)] { view = newest; });
-               },
-               {}});
+  auto heart =
+      Heart::open(config,
+                  {link,
+                   [&loop, &view](std::shared_ptr<const EngineView> newest, const EngineStats&) {
+                     loop.post([&view, newest = std::move(newest)] { view = newest; });
+                   },
+                   {}},
+                  Duration{0});
   if (!heart) return tl::unexpected(heart.error());
   const auto errors = (*heart)->apply_monitors(config, loop.now().wall);
   if (!errors.empty()) return tl::unexpected(StartError{Exit::kConfig, errors});
@@ -571,6 +576,7 @@ Started<std::vector<std::string>> initialise(const CollectorConfig& config) {
   if (config.store == StoreType::kSqlite) {
     SqliteStore::Options options;
     options.directory = config.state_dir;
+    options.lock_patience = kLockPatience;
     auto store = SqliteStore::open(options);
     if (!store) return tl::unexpected(start_error(store.error()));
     lines.push_back(fmt::format("the database {}/{} is ready", config.state_dir, kSqliteFile));

@@ -9,7 +9,7 @@
 namespace tocsin::collector {
 namespace {
 
-Started<std::unique_ptr<Store>> open_store(const CollectorConfig& config) {
+Started<std::unique_ptr<Store>> open_store(const CollectorConfig& config, Duration lock_patience) {
   switch (config.store) {
     case StoreType::kMemory:
       return std::make_unique<MemoryStore>(MemoryStore::Options{});
@@ -19,6 +19,11 @@ Started<std::unique_ptr<Store>> open_store(const CollectorConfig& config) {
   SqliteStore::Options options;
   options.directory = config.state_dir;
   auto store = SqliteStore::open(options);
+  if (!store && store.error().code == Errc::kUnavailable && lock_patience > Duration{0}) {
+    log::info("waiting for another tocsin-collector to end", {{"state_dir", config.state_dir}});
+    options.lock_patience = lock_patience;
+    store = SqliteStore::open(options);
+  }
   if (!store) return tl::unexpected(start_error(store.error()));
   return *std::move(store);
 }
@@ -56,8 +61,9 @@ void log_changes(const Reply& reply) {
   }
 }
 
-Started<std::unique_ptr<Heart>> Heart::open(const CollectorConfig& config, Ports ports) {
-  auto store = open_store(config);
+Started<std::unique_ptr<Heart>> Heart::open(const CollectorConfig& config, Ports ports,
+                                            Duration lock_patience) {
+  auto store = open_store(config, lock_patience);
   if (!store) return tl::unexpected(store.error());
   std::unique_ptr<Heart> heart(new Heart());
   heart->store_ = std::make_unique<StoreThread>(*std::move(store), StoreThread::Options{});

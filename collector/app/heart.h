@@ -25,8 +25,9 @@ class Heart {
     std::function<void()> wake_outbox;
   };
 
-  /// kTemporary when another process has the state directory.
-  static Started<std::unique_ptr<Heart>> open(const CollectorConfig& config, Ports ports);
+  /// kTemporary when another process keeps the state directory for longer than `lock_patience`.
+  static Started<std::unique_ptr<Heart>> open(const CollectorConfig& config, Ports ports,
+                                              Duration lock_patience);
 
   /// Asks the engine and waits. Not from a thread that the engine's answers need.
   Reply ask(Event event);

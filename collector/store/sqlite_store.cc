@@ -311,7 +311,7 @@ SqliteStore::~SqliteStore() {
 Expected<std::unique_ptr<SqliteStore>> SqliteStore::open(const Options& options) {
   auto impl = std::make_unique<Impl>();
   impl->options = options;
-  TRY_ASSIGN(DirectoryLock lock, DirectoryLock::take(options.directory));
+  TRY_ASSIGN(DirectoryLock lock, DirectoryLock::take(options.directory, options.lock_patience));
   impl->lock = std::move(lock);
   TRY_ASSIGN(impl->db, SqliteDb::open(database_path(options.directory), SqliteDb::Mode::kWriter,
                                       options.busy_timeout));

@@ -29,11 +29,13 @@ class SqliteStore final : public Store {
     /// Reads the whole file before anything else: minutes for a large one.
     bool quick_check = false;
     Duration busy_timeout = std::chrono::seconds{5};
+    /// How long another process may keep the directory before it counts as in use.
+    Duration lock_patience{0};
     int cache_mib = 64;    ///< Pages kept in memory by the writing connection.
     int file_mib_max = 0;  ///< The database's bound, without its log; kNoSpace beyond. 0: none.
   };
 
-  /// Locks the directory (kUnavailable when another process has it), migrates, and asserts the
+  /// Locks the directory (kUnavailable when another process keeps it), migrates, and asserts the
   /// settings that durability rests on by reading them back.
   static Expected<std::unique_ptr<SqliteStore>> open(const Options& options);
   ~SqliteStore() override;

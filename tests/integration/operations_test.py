@@ -67,6 +67,7 @@ class Operations(unittest.TestCase):
             try:
                 time.sleep(0.5)
                 self.assertIsNone(command.poll(), "it has ended")
+                # The command may be quicker to take the directory, and then the collector waits for it.
                 os.close(directory)
                 world.start_collector()
                 said, _ = command.communicate(timeout=30)
@@ -75,6 +76,17 @@ class Operations(unittest.TestCase):
             finally:
                 command.kill()
                 command.wait()
+
+    def test_a_collector_that_starts_waits_for_a_command(self):
+        with World(ARGS.build, regions=["eu-west"]) as world:
+            world.collector.kill()
+            directory = os.open(world.dir / "collector", os.O_RDONLY)
+            fcntl.flock(directory, fcntl.LOCK_EX)
+            world.collector.start()
+            until("it waits", lambda: "waiting for another" in world.collector.tail(), 20)
+            world.collector.check()
+            os.close(directory)
+            world.wait_ready()
 
     def prepare(self, world):
         self.seen = set()

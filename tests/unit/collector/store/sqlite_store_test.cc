@@ -14,6 +14,7 @@
 #include <filesystem>
 #include <fstream>
 #include <sys/stat.h>
+#include <thread>
 
 namespace tocsin::collector {
 namespace {
@@ -73,6 +74,18 @@ TEST_F(SqliteStoreTest, ADirectoryInUseIsRefusedUntilItIsFree) {
   EXPECT_EQ(error.text, directory_ + " is in use by another tocsin-collector");
   first.reset();
   open();
+}
+
+TEST_F(SqliteStoreTest, ADirectoryInUseIsWaitedForAsLongAsOneLikes) {
+  auto first = open();
+  Expected<std::unique_ptr<SqliteStore>> second;
+  std::thread waiting([&] {
+    second =
+        SqliteStore::open({.directory = directory_, .lock_patience = std::chrono::seconds{30}});
+  });
+  first.reset();
+  waiting.join();
+  ASSERT_TRUE(second) << second.error().text;
 }
 
 TEST_F(SqliteStoreTest, AMissingDirectoryIsMadeAndAMissingParentIsAnError) {
