@@ -87,7 +87,10 @@ void add_phases(const Observation& seen, const Reading& reading, HttpFigures& ou
     out.tls_us += p.tls_us;
     if (!responded) return;
     out.processing_us += std::uint64_t{p.send_us} + p.wait_us;
-    if (last && reading.facts != nullptr) out.transfer_us = p.receive_us;
+    // Zero says that there was none, as theirs does; a short one can take less than a microsecond.
+    if (last && reading.facts != nullptr) {
+      out.transfer_us = std::max<std::uint64_t>(p.receive_us, 1);
+    }
   };
   if (!seen.http || seen.http->hops.empty()) {
     // Without redirects `dns` is zero: the lookup came before.

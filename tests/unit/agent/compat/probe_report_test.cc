@@ -48,6 +48,11 @@ TEST(ProbeReport, PhasesAreSummedOverRedirectsAsTheExporterDoes) {
   EXPECT_EQ(phase(out, "processing"), "0.00303");
   EXPECT_EQ(phase(out, "transfer"), "6e-05") << "of the last response alone";
   EXPECT_EQ(value(out, "probe_http_redirects"), "1");
+
+  seen.http->hops[1].phases.receive_us = 0;
+  MetricSheet quick;
+  report_http(module("{prober: http}"), kLookup, seen, quick);
+  EXPECT_EQ(phase(quick, "transfer"), "1e-06") << "there was one";
 }
 
 TEST(ProbeReport, ARedirectWhoseTargetFailsWasNoResponse) {
