@@ -59,6 +59,10 @@ Expected<Publisher> Publisher::open(std::string out) {
     return fail(Errc::kInvalid, "\"{}\" does not name a directory that can be replaced",
                 printable(out));
   }
+  if (std::error_code error; !fs::is_directory(parent, error)) {
+    return fail(Errc::kNotFound, "there is no directory {}, where {} should be published",
+                printable(parent), printable(name));
+  }
   TRY_ASSIGN(io::FileLock lock, io::FileLock::take(parent + "/." + name + ".lock"));
   Publisher publisher(std::move(out), parent, name, std::move(lock));
 

@@ -93,6 +93,13 @@ TEST_F(PublisherTest, AnEmptyDirectoryIsTaken) {
   EXPECT_EQ(read("index.html"), "one");
 }
 
+TEST_F(PublisherTest, AMissingParentIsNamed) {
+  const auto opened = Publisher::open(dir + "/nothing/demo");
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().text,
+            "there is no directory " + dir + "/nothing, where demo should be published");
+}
+
 TEST_F(PublisherTest, OnlyOneAtATimePublishesInAPlace) {
   const auto publisher = Publisher::open(out);
   ASSERT_TRUE(publisher);
