@@ -136,6 +136,14 @@ std::string http_facts(const HttpFacts& http) {
   return out;
 }
 
+std::string tcp_facts(const TcpFacts& tcp) {
+  std::string line = to_string(tcp.state);
+  if (tcp.rtt_us > 0) line += fmt::format(", round trip {}", milliseconds(tcp.rtt_us));
+  if (tcp.retransmissions > 0) line += fmt::format(", sent again {}", tcp.retransmissions);
+  if (tcp.unacknowledged > 0) line += fmt::format(", unacknowledged {}", tcp.unacknowledged);
+  return fact("tcp", line);
+}
+
 std::string expiry_text(WallTime not_after, WallTime now) {
   const Duration left = not_after - now;
   const std::string day = format_rfc3339(not_after).substr(0, 10);
@@ -320,6 +328,7 @@ Node json_of(const Attempt& a) {
                                {"tried", Node::list(std::move(tried))}};
   if (a.http_status != 0) out.emplace_back("http_status", whole(a.http_status));
   if (a.tls) out.emplace_back("tls", codec::tls_node(*a.tls));
+  if (a.tcp) out.emplace_back("tcp", codec::tcp_node(*a.tcp));
   if (!a.excerpt.empty()) out.emplace_back("excerpt", text(printable(a.excerpt, kExcerptMax)));
   return Node::map(std::move(out));
 }
@@ -351,6 +360,7 @@ std::string render_report(const ProbeSpec& spec, const Observation& seen, const 
   std::string facts = earlier_attempts(earlier);
   if (!seen.remote.empty()) facts += fact("address", seen.remote);
   for (const std::string& tried : seen.tried) facts += fact("tried first", tried);
+  if (seen.tcp && finding.outcome != Outcome::kUp) facts += tcp_facts(*seen.tcp);
   if (seen.http) facts += http_facts(*seen.http);
   if (seen.tls) facts += tls_facts(*seen.tls, now);
   if (seen.dns) facts += dns_facts(*seen.dns);
@@ -377,6 +387,7 @@ std::string render_json(const ProbeSpec& spec, const Observation& seen, const Fi
                                {"dns_cached", Node::boolean(seen.dns_cached)}};
   if (seen.http) out.emplace_back("http", json_of(*seen.http, secrets_of(spec)));
   if (seen.tls) out.emplace_back("tls", codec::tls_node(*seen.tls));
+  if (seen.tcp) out.emplace_back("tcp", codec::tcp_node(*seen.tcp));
   if (seen.dns) out.emplace_back("dns", json_of(*seen.dns));
   if (!seen.banner.empty()) out.emplace_back("banner", text(printable(seen.banner, 1024)));
   if (!attempts.empty()) {

@@ -113,11 +113,18 @@ Attempt make_attempt(const ProbeSpec& spec, const Observation& observation, Find
     out.connection = observation.http->connection;
   }
   if (observation.tls) out.cert_not_after_ms = observation.tls->not_after.ms();
-  const bool with_hops = with_evidence || out.finding.outcome == Outcome::kDegraded;
-  if (!with_hops && out.finding.detail.empty()) return out;
+  const bool with_path = with_evidence || out.finding.outcome == Outcome::kDegraded;
+  if (with_path) out.tcp = observation.tcp;
+  if (!with_path && observation.http && out.finding.outcome == Outcome::kUp) {
+    // Where the time went, for the rollups.
+    for (const HttpHop& hop : observation.http->hops) {
+      out.hops.push_back({{}, {}, hop.status, hop.phases});
+    }
+  }
+  if (!with_path && out.finding.detail.empty()) return out;
   const std::vector<std::string> secrets = secrets_of(spec);
   if (!secrets.empty()) out.finding.detail = redacted(out.finding.detail, secrets, kDetailMax);
-  if (with_hops && observation.http) {
+  if (with_path && observation.http) {
     out.hops = observation.http->hops;
     for (HttpHop& hop : out.hops) hop.url = redacted(hop.url, secrets, HttpHop::kUrlMax + 3);
   }

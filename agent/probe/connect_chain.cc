@@ -3,6 +3,7 @@
 #include "common/base/check.h"
 #include "common/base/clock.h"
 #include "common/io/tcp_connector.h"
+#include "common/io/tcp_facts.h"
 
 #include <algorithm>
 
@@ -94,14 +95,15 @@ void ConnectChain::next_address() {
   if (racing_.size() == kRacingMax) {
     const std::unique_ptr<Racer> oldest = take(*racing_.front());
     const std::string remote = oldest->address.with_port(plan_.port);
-    note(remote, {Reason::kConnectTimeout, fmt::format("{} did not answer in time", remote)});
+    note(remote, {Reason::kConnectTimeout, fmt::format("{} did not answer in time", remote)},
+         oldest->connection.get());
   }
   while (next_ < addresses_.size()) {
     const IpAddress& address = addresses_[next_++];
     seen_.remote = address.with_port(plan_.port);
     auto fd = io::start_connect(address, plan_.port);
     if (!fd) {
-      note(seen_.remote, std::move(fd).error());
+      note(seen_.remote, std::move(fd).error(), nullptr);
       continue;
     }
     auto racer = std::make_unique<Racer>(*this, address);
@@ -122,6 +124,7 @@ void ConnectChain::next_address() {
     return;
   }
   CHECK(first_failure_);
+  seen_.tcp = std::move(first_tcp_);
   give_up(*first_failure_);
 }
 
@@ -156,7 +159,7 @@ void ConnectChain::on_writable(Racer& racer) {
   const std::unique_ptr<Racer> mine = take(racer);
   auto failed = io::connect_result(mine->connection->fd(), mine->address, plan_.port);
   if (failed) {
-    note(mine->address.with_port(plan_.port), *std::move(failed));
+    note(mine->address.with_port(plan_.port), *std::move(failed), mine->connection.get());
     return next_address();
   }
   racing_.clear();
@@ -296,11 +299,11 @@ void ConnectChain::step_tls() {
 }
 
 void ConnectChain::address_failed(Failure failure) {
-  note(seen_.remote, std::move(failure));
+  note(seen_.remote, std::move(failure), connection_.get());
   next_address();
 }
 
-void ConnectChain::note(const std::string& remote, Failure failure) {
+void ConnectChain::note(const std::string& remote, Failure failure, const Connection* connection) {
   const bool goes_on = next_ < addresses_.size() || !racing_.empty();
   if (goes_on && seen_.tried.size() < kTriedMax) {
     seen_.tried.push_back(fmt::format("{}: {}", remote, to_string(failure.reason)));
@@ -308,16 +311,24 @@ void ConnectChain::note(const std::string& remote, Failure failure) {
   if (!first_failure_ ||
       (!blames_target(first_failure_->reason) && blames_target(failure.reason))) {
     first_failure_ = std::move(failure);
+    first_tcp_ = {};
+    if (connection != nullptr) first_tcp_ = io::tcp_facts(connection->fd());
   }
 }
 
 void ConnectChain::give_up(Failure failure) {
   state_ = State::kFailed;
+  if (connection_) seen_.tcp = io::tcp_facts(connection_->fd());
   resolving_.reset();
   racing_.clear();
   connection_.reset();
   address_timer_.reset();
   owner_.on_connect_failed(std::move(failure));
+}
+
+const Connection* ConnectChain::connection() const {
+  if (connection_ != nullptr) return connection_.get();
+  return racing_.empty() ? nullptr : racing_.back()->connection.get();
 }
 
 void ConnectChain::open() {

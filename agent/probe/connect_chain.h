@@ -77,7 +77,7 @@ class ConnectChain final : private ReadyHandler {
   };
 
   /// Everything by reference outlives the chain. `phases` is in kDns; `seen` gets remote, tried,
-  /// dns_cached and tls.
+  /// dns_cached and tls, and tcp on failure.
   ConnectChain(ProbeContext& context, ConnectPlan plan, MonoTime deadline, PhaseClock& phases,
                Observation& seen, ConnectOwner& owner);
   ~ConnectChain();
@@ -86,6 +86,10 @@ class ConnectChain final : private ReadyHandler {
   void start();
 
   State state() const { return state_; }
+
+  /// The one that is being opened, or the newest of those that race; null: none. Not
+  /// the chain's any more once the owner is called.
+  const Connection* connection() const;
 
   /// What the deadline's passing would mean now, in words and as a reason.
   Failure timed_out() const;
@@ -123,7 +127,7 @@ class ConnectChain final : private ReadyHandler {
   void begin_tls();
   void step_tls();
   void address_failed(Failure failure);
-  void note(const std::string& remote, Failure failure);
+  void note(const std::string& remote, Failure failure, const Connection* connection);
   void give_up(Failure failure);
   void open();
 
@@ -138,6 +142,7 @@ class ConnectChain final : private ReadyHandler {
   std::vector<IpAddress> addresses_;
   std::size_t next_ = 0;
   std::optional<Failure> first_failure_;
+  Boxed<TcpFacts> first_tcp_;                   ///< Of the connection that it is about.
   std::vector<std::unique_ptr<Racer>> racing_;  ///< The oldest first.
   std::unique_ptr<Connection> connection_;      ///< The winner.
   io::TimerHandle address_timer_;

@@ -222,6 +222,10 @@ void DialogueProbe::stop() {
   chain_.reset();
 }
 
+const Connection* DialogueProbe::connection() const {
+  return connection_ == nullptr && chain_ != nullptr ? chain_->connection() : connection_.get();
+}
+
 Failure DialogueProbe::timed_out() const {
   switch (state_) {
     case State::kConnecting:

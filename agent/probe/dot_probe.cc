@@ -145,6 +145,10 @@ void DotProbe::stop() {
   chain_.reset();
 }
 
+const Connection* DotProbe::connection() const {
+  return connection_ == nullptr && chain_ != nullptr ? chain_->connection() : connection_.get();
+}
+
 Failure DotProbe::timed_out() const {
   switch (state_) {
     case State::kConnecting:

@@ -265,6 +265,8 @@ void HttpProbe::on_response() {
   const bool follows = target_.redirects_max > 0 && is_redirect(response.status);
   if (!follows || location == nullptr) {
     take_facts();
+    // Without conditions only 2xx passes.
+    if (has_conditions() || seen().http->status / 100 != 2) note_tcp(*connection_);
     give_back();
     auto bad = decode_body(*seen().http, asserted_, limits().body_bytes);
     return bad ? fail(*std::move(bad)) : finish(std::nullopt);
@@ -346,6 +348,10 @@ void HttpProbe::stop() {
   connection_.reset();
   exchange_.reset();
   chain_.reset();
+}
+
+const Connection* HttpProbe::connection() const {
+  return connection_ == nullptr && chain_ != nullptr ? chain_->connection() : connection_.get();
 }
 
 Failure HttpProbe::timed_out() const {

@@ -37,6 +37,7 @@ class HttpProbe final : public Probe, private ConnectOwner, private ReadyHandler
   void begin() override;
   Failure timed_out() const override;
   void stop() override;
+  const Connection* connection() const override;
 
   void begin_hop();
   void connect();

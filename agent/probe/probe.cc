@@ -3,6 +3,7 @@
 #include "common/base/check.h"
 #include "common/base/clock.h"
 #include "common/base/strings.h"
+#include "common/io/tcp_facts.h"
 
 namespace tocsin::agent {
 
@@ -34,6 +35,8 @@ void Probe::finish(std::optional<Failure> failure) {
   seen_.phases = phases_.finish(latency_clock());
   if (failure) failure->detail = printable(failure->detail, kDetailMax);
   seen_.failure = std::move(failure);
+  const Connection* open = connection();
+  if (open != nullptr && (seen_.failure || has_conditions())) note_tcp(*open);
   timer_.reset();
   stop();
   if (starting_) {
@@ -42,6 +45,12 @@ void Probe::finish(std::optional<Failure> failure) {
   }
   deliver();
 }
+
+bool Probe::has_conditions() const {
+  return !spec_->assertions.all.empty() || !spec_->degraded.empty();
+}
+
+void Probe::note_tcp(const Connection& connection) { seen_.tcp = io::tcp_facts(connection.fd()); }
 
 void Probe::deliver() {
   const ProbeRunner::Done done = std::move(done_);

@@ -5,6 +5,7 @@
 // the callback runs at most once and never inside start().
 
 #include "agent/ports/probe_runner.h"
+#include "agent/probe/connection.h"
 #include "agent/probe/phase_clock.h"
 #include "agent/probe/probe_context.h"
 #include "agent/probe/probe_wishes.h"
@@ -43,6 +44,15 @@ class Probe : public ProbeHandle {
 
   /// Closes what is open. Facts known so far are put into seen() here.
   virtual void stop() = 0;
+
+  /// What it has open now, for the evidence; null: nothing.
+  virtual const Connection* connection() const { return nullptr; }
+
+  /// Can a condition of the monitor make a failure of what passes here?
+  bool has_conditions() const;
+
+  /// Takes down what the kernel knows of it; finish() does so of what is still open then.
+  void note_tcp(const Connection& connection);
 
   /// Reports and ends the attempt; the last thing a caller does, because this object may be gone
   /// when it returns. Nothing: the protocol ran to its end.

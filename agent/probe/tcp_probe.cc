@@ -120,6 +120,10 @@ void TcpProbe::stop() {
   chain_.reset();
 }
 
+const Connection* TcpProbe::connection() const {
+  return connection_ == nullptr && chain_ != nullptr ? chain_->connection() : connection_.get();
+}
+
 Failure TcpProbe::timed_out() const {
   switch (state_) {
     case State::kConnecting:

@@ -37,6 +37,7 @@ void TlsProbe::begin() {
 }
 
 void TlsProbe::on_connected(std::unique_ptr<Connection> connection) {
+  if (has_conditions()) note_tcp(*connection);
   connection->tls()->say_goodbye();
   io::close_by_reset(connection->fd());
   finish(std::nullopt);
@@ -45,6 +46,8 @@ void TlsProbe::on_connected(std::unique_ptr<Connection> connection) {
 void TlsProbe::on_connect_failed(Failure failure) { finish(std::move(failure)); }
 
 void TlsProbe::stop() { chain_.reset(); }
+
+const Connection* TlsProbe::connection() const { return chain_ ? chain_->connection() : nullptr; }
 
 Failure TlsProbe::timed_out() const {
   if (chain_) return chain_->timed_out();

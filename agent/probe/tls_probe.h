@@ -22,6 +22,7 @@ class TlsProbe final : public Probe, private ConnectOwner {
   void begin() override;
   Failure timed_out() const override;
   void stop() override;
+  const Connection* connection() const override;
 
   void on_connected(std::unique_ptr<Connection> connection) override;
   void on_connect_failed(Failure failure) override;

@@ -3,6 +3,7 @@
 #include "collector/api/answers.h"
 #include "collector/api/api.h"
 #include "collector/api/json_views.h"
+#include "collector/api/phase_report.h"
 #include "common/base/strings.h"
 
 #include <fmt/format.h>
@@ -315,6 +316,23 @@ void Api::add_history(Router& router) {
           }
         }
         call.answer(json_answer(200, list_node(std::move(days), {})));
+      });
+
+  add(router, HttpMethod::kGet, "/api/v1/monitors/{key}/phases", Action::kRead, "monitors",
+      [this](const Call& call) {
+        const auto it = call.view->catalog->monitors.find(call.value("key"));
+        if (it == call.view->catalog->monitors.end()) {
+          return call.answer(problem(404, "there is no such monitor"));
+        }
+        const auto query = codec::parse_query(call.request.query);
+        if (!query) return call.answer(problem(400, query.error().text));
+        const auto wanted = read_phase_query(*query, ports_.loop.now().wall);
+        if (!wanted) return call.answer(problem(400, wanted.error().text));
+        read(call, [wanted = *wanted, id = it->second.spec.id](StoreReader& reader) {
+          const auto hours = reader.phase_hours(id, wanted.from, wanted.to);
+          if (!hours) return store_trouble(hours.error());
+          return json_answer(200, list_node(phase_nodes(*hours, wanted), {}));
+        });
       });
 
   add(router, HttpMethod::kPost, "/api/v1/monitors/{key}/run", Action::kWrite, "incidents",

@@ -88,6 +88,7 @@ Node attempts_node(const CheckResult& result) {
       for (const std::string& one : attempt.tried) tried.items.push_back(text(one));
     }
     if (attempt.tls) n.set("tls", codec::tls_node(*attempt.tls));
+    if (attempt.tcp) n.set("tcp", codec::tcp_node(*attempt.tcp));
     if (!attempt.excerpt.empty()) n.set("excerpt", text(attempt.excerpt));
     out.items.push_back(std::move(n));
   }

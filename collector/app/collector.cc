@@ -292,8 +292,10 @@ Started<void> Collector::Impl::open_queries() {
   if (!reader) return tl::unexpected(reader.error());
   auto maintain = heart->open_maintenance(config);
   if (!maintain) return tl::unexpected(maintain.error());
+  auto roll_up = heart->open_rollup(config);
+  if (!roll_up) return tl::unexpected(roll_up.error());
   queries = std::make_unique<QueryThread>(QueryThread::Ports{
-      *std::move(reader), *std::move(maintain),
+      *std::move(reader), *std::move(maintain), *std::move(roll_up),
       [this](std::shared_ptr<const UptimeTable> table) {
         loop.post([this, table = std::move(table)] { views.publish_uptime(table); });
       },

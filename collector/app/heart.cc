@@ -1,6 +1,7 @@
 #include "collector/app/heart.h"
 
 #include "collector/store/memory_store.h"
+#include "collector/store/sqlite_rollup.h"
 #include "collector/store/sqlite_store.h"
 #include "common/io/log.h"
 
@@ -117,6 +118,26 @@ Started<std::function<void()>> Heart::open_maintenance(const CollectorConfig& co
     if (const auto report = maintainer->maintain(); !report) {
       log::warning("the database was not tidied", {{"error", report.error()}});
     }
+  };
+}
+
+Started<std::function<bool()>> Heart::open_rollup(const CollectorConfig& config) const {
+  if (config.store == StoreType::kMemory) return std::function<bool()>{};
+  auto opened = SqliteRollup::open({.directory = config.state_dir});
+  if (!opened) return tl::unexpected(start_error(opened.error()));
+  std::shared_ptr<SqliteRollup> rollup = *std::move(opened);
+  return [rollup] {
+    const auto report = rollup->roll_up();
+    if (!report) {
+      // Commits go first; between two of them there is a place soon.
+      if (report.error().code == Errc::kUnavailable) return true;
+      log::warning("results were not rolled up", {{"error", report.error()}});
+      return false;
+    }
+    if (report->unreadable > 0) {
+      log::warning("results cannot be read", {{"count", report->unreadable}});
+    }
+    return report->more;
   };
 }
 

@@ -38,6 +38,8 @@ class Heart {
   /// Of the SQLite file; nothing for the memory store.
   Started<std::unique_ptr<StoreReader>> open_reader(const CollectorConfig& config) const;
   Started<std::function<void()>> open_maintenance(const CollectorConfig& config) const;
+  /// True: call again soon.
+  Started<std::function<bool()>> open_rollup(const CollectorConfig& config) const;
 
   StoreThread& store() { return *store_; }
 

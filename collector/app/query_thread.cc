@@ -39,9 +39,9 @@ bool QueryThread::try_read(Job&& job) {
 
 void QueryThread::loop() {
   ::pthread_setname_np(::pthread_self(), "query");
-  maintain_at_ = fold_at_ = ports_.clock.now().mono;
+  maintain_at_ = roll_up_at_ = fold_at_ = ports_.clock.now().mono;
   while (!told_.closed()) {
-    const MonoTime next = std::min({maintain_at_, fold_at_, look_back_at_});
+    const MonoTime next = std::min({maintain_at_, roll_up_at_, fold_at_, look_back_at_});
     if (auto order = told_.pop(std::max(Duration{0}, next - ports_.clock.now().mono))) {
       take(*std::move(order));
     }
@@ -49,6 +49,10 @@ void QueryThread::loop() {
     if (now >= maintain_at_) {
       if (ports_.maintain) ports_.maintain();
       maintain_at_ = now + kMaintainEvery;
+    }
+    if (now >= roll_up_at_) {
+      const bool more = ports_.roll_up && ports_.roll_up();
+      roll_up_at_ = now + (more ? kMaintainEvery : kRollUpEvery);
     }
     if (now >= fold_at_) {
       if (ports_.reader) fold();

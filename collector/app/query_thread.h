@@ -2,9 +2,10 @@
 // Question answered here: who reads the store for pages, and who keeps its file tidy?
 //
 // The thread `query` answers what the API asks of the store (QueryPort). Beside that, every
-// kMaintainEvery it runs the store's maintenance, every kUptimeEvery it folds the verdicts of all
-// monitors into the table of status pages, and soon after incidents changed it reads the past ones
-// for them. All wait for nobody; nobody waits for them.
+// kMaintainEvery it runs the store's maintenance, every kRollUpEvery it adds new results to the
+// rollups of phases, every kUptimeEvery it folds the verdicts of all monitors into the table of
+// status pages, and soon after incidents changed it reads the past ones for them. All wait for
+// nobody; nobody waits for them.
 
 #include "collector/ports/query_port.h"
 #include "collector/ports/store.h"
@@ -27,6 +28,8 @@ class QueryThread final : public QueryPort {
   static constexpr std::size_t kJobsMax = 256;
 
   static constexpr Duration kMaintainEvery = std::chrono::seconds{2};
+  /// As often as maintenance while there is more than one call takes.
+  static constexpr Duration kRollUpEvery = std::chrono::minutes{5};
   static constexpr Duration kUptimeEvery = std::chrono::seconds{60};
   /// From a change of incidents to reading them: many changes are read once.
   static constexpr Duration kHistoryAfter = std::chrono::milliseconds{500};
@@ -36,6 +39,8 @@ class QueryThread final : public QueryPort {
     std::unique_ptr<StoreReader> reader;
     /// May be empty.
     std::function<void()> maintain;
+    /// May be empty. True: there is more to do.
+    std::function<bool()> roll_up;
     /// Called on this thread.
     std::function<void(std::shared_ptr<const UptimeTable>)> publish;
     /// Called on this thread.
@@ -72,6 +77,7 @@ class QueryThread final : public QueryPort {
   std::vector<MonitorId> monitors_;
   std::map<MonitorId, MonitorStatus> last_known_;
   MonoTime maintain_at_;
+  MonoTime roll_up_at_;
   MonoTime fold_at_;
   MonoTime look_back_at_ = MonoTime::never();
   std::thread thread_;

@@ -2,6 +2,7 @@
 
 #include "common/base/check.h"
 #include "common/base/strings.h"
+#include "common/codec/evidence_node.h"
 #include "common/codec/json.h"
 #include "common/codec/node.h"
 
@@ -48,6 +49,18 @@ Node phases_node(const Phases& p) {
   return out;
 }
 
+Node hops_node(const std::vector<HttpHop>& hops) {
+  Node out = Node::list();
+  for (const HttpHop& hop : hops) {
+    out.items.push_back(
+        Node::map({{"url", text_or_null(hop.url)},
+                   {"remote", text_or_null(hop.remote)},
+                   {"http_status", hop.status == 0 ? Node{} : Node::integer(hop.status)},
+                   {"phases", phases_node(hop.phases)}}));
+  }
+  return out;
+}
+
 Node attempt_node(const Attempt& a, bool excerpts) {
   Node out = Node::map();
   out.set("start_offset_us", Node::integer(a.start_offset_us));
@@ -59,6 +72,8 @@ Node attempt_node(const Attempt& a, bool excerpts) {
   out.set("certificate_expires_at",
           a.cert_not_after_ms == 0 ? Node{} : time(WallTime::from_ms(a.cert_not_after_ms)));
   out.set("phases", phases_node(a.phases));
+  if (a.tcp) out.set("tcp", codec::tcp_node(*a.tcp));
+  if (!a.hops.empty() && excerpts) out.set("hops", hops_node(a.hops));
   if (excerpts) {
     out.set("excerpt", a.excerpt.empty() ? Node{} : text(a.excerpt, kWebhookExcerptBytesMax));
   }

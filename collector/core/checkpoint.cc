@@ -66,6 +66,30 @@ Phases get_phases(ByteReader& in) {
 constexpr unsigned kHasTls = 1;
 constexpr unsigned kHasHops = 2;
 constexpr unsigned kConnectionShift = 2;
+constexpr unsigned kConnectionMask = 3;
+constexpr unsigned kHasTcp = 16;
+
+void put_tcp(ByteWriter& out, const TcpFacts& tcp) {
+  out.u8(static_cast<std::uint8_t>(tcp.state));
+  for (const std::uint32_t n : {tcp.rtt_us, tcp.rtt_variation_us, tcp.retransmissions,
+                                tcp.unacknowledged, tcp.mss, tcp.path_mtu}) {
+    out.u32(n);
+  }
+  out.u64(tcp.bytes_acknowledged);
+  out.u64(tcp.bytes_received);
+}
+
+TcpFacts get_tcp(ByteReader& in) {
+  TcpFacts tcp;
+  tcp.state = static_cast<TcpState>(in.u8());
+  for (std::uint32_t* n : {&tcp.rtt_us, &tcp.rtt_variation_us, &tcp.retransmissions,
+                           &tcp.unacknowledged, &tcp.mss, &tcp.path_mtu}) {
+    *n = in.u32();
+  }
+  tcp.bytes_acknowledged = in.u64();
+  tcp.bytes_received = in.u64();
+  return tcp;
+}
 
 void put_hops(ByteWriter& out, const std::vector<HttpHop>& hops) {
   const std::size_t count = std::min(hops.size(), HttpHop::kHopsMax);
@@ -189,12 +213,14 @@ void encode_result(ByteWriter& out, const CheckResult& r) {
     put_ms(out, a.cert_not_after_ms);
     put_text(out, a.excerpt);
     put_texts(out, a.tried);
-    // One byte, which was 0 or 1 before there were hops: whether TLS follows, whether hops do, and
-    // how the connection came about.
+    // One byte, which was 0 or 1 before there were hops: what follows of TLS, hops and TCP, and how
+    // the connection came about.
     out.u8(static_cast<std::uint8_t>((a.tls ? kHasTls : 0) | (a.hops.empty() ? 0 : kHasHops) |
+                                     (a.tcp ? kHasTcp : 0) |
                                      static_cast<unsigned>(a.connection) << kConnectionShift));
     if (a.tls) put_tls(out, *a.tls);
     if (!a.hops.empty()) put_hops(out, a.hops);
+    if (a.tcp) put_tcp(out, *a.tcp);
   }
 }
 
@@ -231,7 +257,8 @@ CheckResult decode_result(ByteReader& in) {
     const std::uint8_t has = in.u8();
     if ((has & kHasTls) != 0) a.tls = get_tls(in);
     if ((has & kHasHops) != 0) a.hops = get_hops(in);
-    a.connection = static_cast<ConnectionUse>(has >> kConnectionShift);
+    if ((has & kHasTcp) != 0) a.tcp = get_tcp(in);
+    a.connection = static_cast<ConnectionUse>((has >> kConnectionShift) & kConnectionMask);
     r.attempts.push_back(std::move(a));
   }
   return r;

@@ -27,6 +27,7 @@ constexpr std::array kCommands = {
     Command{"export", 0, 0, ""},
     Command{"get", 1, 2, "what to get, such as monitors"},
     Command{"run", 1, 1, "the key of a monitor"},
+    Command{"phases", 1, 1, "the key of a monitor"},
     Command{"ack", 1, 1, "the incident, such as INC-42"},
     Command{"resolve", 1, 1, "the incident, such as INC-42"},
     Command{"test-notify", 1, 1, "the key of a channel"},
@@ -50,6 +51,8 @@ const char* usage() {
          "  export [-o FILE]      everything in the form that apply reads\n"
          "  get COLLECTION [KEY]  list or show: monitors, incidents, agents ...\n"
          "  run MONITOR           check now from every region of the monitor\n"
+         "  phases MONITOR        where the time of its checks went, by region\n"
+         "        [--since 24h]   how far back, 92 days at most\n"
          "  ack INCIDENT          acknowledge it\n"
          "  resolve INCIDENT      resolve it by hand; [--note TEXT]\n"
          "  test-notify CHANNEL   send a test message and wait for its fate\n"
@@ -83,14 +86,20 @@ std::string bash_completion() {
 }
 
 Expected<CommandLine> parse_command_line(std::vector<std::string> arguments) {
-  enum Option : int { kUrl = 1, kNote, kJson, kYes, kPrune, kVersion };
+  enum Option : int { kUrl = 1, kNote, kSince, kJson, kYes, kPrune, kVersion };
 
   static constexpr option kOptions[] = {
-      {"url", required_argument, nullptr, kUrl}, {"file", required_argument, nullptr, 'f'},
-      {"out", required_argument, nullptr, 'o'},  {"note", required_argument, nullptr, kNote},
-      {"json", no_argument, nullptr, kJson},     {"yes", no_argument, nullptr, kYes},
-      {"prune", no_argument, nullptr, kPrune},   {"version", no_argument, nullptr, kVersion},
-      {"help", no_argument, nullptr, 'h'},       {nullptr, 0, nullptr, 0},
+      {"url", required_argument, nullptr, kUrl},
+      {"file", required_argument, nullptr, 'f'},
+      {"out", required_argument, nullptr, 'o'},
+      {"note", required_argument, nullptr, kNote},
+      {"since", required_argument, nullptr, kSince},
+      {"json", no_argument, nullptr, kJson},
+      {"yes", no_argument, nullptr, kYes},
+      {"prune", no_argument, nullptr, kPrune},
+      {"version", no_argument, nullptr, kVersion},
+      {"help", no_argument, nullptr, 'h'},
+      {nullptr, 0, nullptr, 0},
   };
   std::string program = "tocsinctl";
   std::vector<char*> argv = {program.data()};
@@ -116,6 +125,13 @@ Expected<CommandLine> parse_command_line(std::vector<std::string> arguments) {
       case kNote:
         out.note = optarg;
         break;
+      case kSince: {
+        const auto since = parse_duration(optarg);
+        if (!since) return fail(Errc::kInvalid, "--since: {}", since.error().text);
+        if (*since <= Duration{0}) return fail(Errc::kInvalid, "--since: expected more than 0");
+        out.since = *since;
+        break;
+      }
       case kJson:
         out.json = true;
         break;

@@ -2,6 +2,7 @@
 // Question answered here: what was typed after `tocsinctl`?
 
 #include "common/base/expected.h"
+#include "common/base/time.h"
 
 #include <string>
 #include <vector>
@@ -11,9 +12,10 @@ namespace tocsin::ctl {
 struct CommandLine {
   std::string command;
   std::vector<std::string> operands;
-  std::string url;   ///< --url
-  std::string file;  ///< --file: apply, diff; --out of export
-  std::string note;  ///< --note of resolve
+  std::string url;                          ///< --url
+  std::string file;                         ///< --file: apply, diff; --out of export
+  std::string note;                         ///< --note of resolve
+  Duration since = std::chrono::hours{24};  ///< --since of phases
   bool json = false;
   bool yes = false;    ///< apply does not ask.
   bool prune = false;  ///< apply, diff

@@ -263,6 +263,17 @@ Exit run_now(const CommandLine& line, ApiClient& client, Clock& clock) {
   return down ? Exit::kFailure : Exit::kOk;
 }
 
+Exit phases(const CommandLine& line, ApiClient& client, Clock& clock) {
+  const WallTime from = clock.now().wall - line.since;
+  const auto page = client.get(
+      fmt::format("/monitors/{}/phases?from={}", line.operands[0], format_rfc3339(from)));
+  if (!page) return complain(page.error());
+  const Node* items = page->find("items");
+  if (items == nullptr) return complain({Errc::kInvalid, "the answer has no items"});
+  fmt::print("{}", line.json ? codec::print_json(*items, 2) + "\n" : print_phases(items->items));
+  return Exit::kOk;
+}
+
 Exit act(const CommandLine& line, ApiClient& client) {
   const bool ack = line.command == "ack";
   Node body = Node::map();
@@ -321,6 +332,7 @@ Exit run(const CommandLine& line, Clock& clock) {
   if (line.command == "export") return export_all(line, **client);
   if (line.command == "get") return get(line, **client);
   if (line.command == "run") return run_now(line, **client, clock);
+  if (line.command == "phases") return phases(line, **client, clock);
   if (line.command == "test-notify") return test_notify(line, **client, clock);
   return act(line, **client);
 }

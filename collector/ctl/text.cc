@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <map>
 
 namespace tocsin::ctl {
@@ -136,6 +137,37 @@ std::string print_table(std::string_view collection, const std::vector<Node>& it
     }
   }
   return align_columns(rows);
+}
+
+std::string print_phases(const std::vector<Node>& items) {
+  if (items.empty()) return "no check in that time\n";
+  const auto row = [](std::string_view name, const Node& percentiles) {
+    std::string out = fmt::format("  {:<8}", name);
+    for (const char* key : {"p50_us", "p95_us", "p99_us"}) {
+      const double us = std::atof(text_of(percentiles, key).c_str());
+      out += fmt::format("{:>12}", fmt::format("{:.2f} ms", us / 1000));
+    }
+    return out + "\n";
+  };
+  std::string out;
+  for (const Node& item : items) {
+    if (!out.empty()) out += "\n";
+    out += fmt::format("{}: {} of {} checks passed\n", printable(text_of(item, "region"), 64),
+                       text_of(item, "passed"), text_of(item, "checks"));
+    const Node* phases = item.find("phases");
+    if (phases == nullptr || phases->kind != Node::Kind::kMap) continue;
+    out += fmt::format("  {:<8}{:>12}{:>12}{:>12}\n", "", "p50", "p95", "p99");
+    for (const auto& [name, percentiles] : phases->entries) {
+      out += row(printable(name, 8), percentiles);
+    }
+    const Node* hops = item.find("hops");
+    for (std::size_t i = 0; hops != nullptr && i < hops->items.size(); ++i) {
+      const Node* of_hop = hops->items[i].find("phases");
+      const Node* total = of_hop == nullptr ? nullptr : of_hop->find("total");
+      if (total != nullptr) out += row(fmt::format("hop {}", i + 1), *total);
+    }
+  }
+  return out;
 }
 
 std::string print_changes(const Node& changes) {

@@ -18,6 +18,9 @@ std::string print_yaml(const codec::Node& node);
 /// One line for each item of a list of that collection, under a line of titles.
 std::string print_table(std::string_view collection, const std::vector<codec::Node>& items);
 
+/// Items of /monitors/KEY/phases: a table of percentiles for each.
+std::string print_phases(const std::vector<codec::Node>& items);
+
 /// "+ monitor shop", "~ service web: policy", "- channel old", and a line that counts them.
 std::string print_changes(const codec::Node& changes);
 

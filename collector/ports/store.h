@@ -24,6 +24,7 @@
 //      instead. One for somebody who watches (kWatchingStep) needs no trigger, and is sent.
 
 #include "collector/core/engine.h"
+#include "collector/core/phase_rollup.h"
 #include "collector/core/rows.h"
 #include "common/base/expected.h"
 
@@ -140,6 +141,15 @@ struct OutboxQuery {
   std::string channel;                   ///< Empty: any.
 };
 
+/// Where the time of one region's checks went in one hour.
+struct PhaseHour {
+  WallTime hour;  ///< When it began.
+  std::string region;
+  PhaseRollup rollup;
+
+  friend bool operator==(const PhaseHour&, const PhaseHour&) = default;
+};
+
 struct DayUptime {
   std::int64_t day = 0;  ///< Days since the Unix epoch, UTC.
   std::int64_t up_s = 0, down_s = 0, degraded_s = 0, unknown_s = 0;
@@ -153,6 +163,9 @@ class StoreReader {
   virtual Expected<std::vector<ResultRow>> results(const ResultQuery& query) = 0;
   virtual Expected<std::vector<VerdictRow>> verdicts(const MonitorId& monitor, WallTime from,
                                                      WallTime to) = 0;
+  /// Every hour that has something between the hour of `from` and `to`, whole, by hour and region.
+  virtual Expected<std::vector<PhaseHour>> phase_hours(const MonitorId& monitor, WallTime from,
+                                                       WallTime to) = 0;
   virtual Expected<std::vector<IncidentRow>> incidents(const IncidentQuery& query) = 0;
   /// By id; nothing when there is none.
   virtual Expected<std::optional<IncidentRow>> find_incident(const IncidentId& id) = 0;

@@ -357,6 +357,24 @@ Expected<std::vector<ResultRow>> MemoryReader::results(const ResultQuery& query)
   return out;
 }
 
+Expected<std::vector<PhaseHour>> MemoryReader::phase_hours(const MonitorId& monitor, WallTime from,
+                                                           WallTime to) {
+  const State& state = store_.state();
+  std::map<std::pair<WallTime, std::string>, PhaseRollup> hours;
+  for (const auto& [id, results] : state.results) {
+    const auto series = state.series.find(id);
+    if (series == state.series.end() || series->second.monitor != monitor) continue;
+    for (const auto& [key, row] : *results) {
+      const WallTime hour = hour_of(row.result.slot);
+      if (row.result.kind != ResultKind::kScheduled || hour < hour_of(from) || hour >= to) continue;
+      hours[{hour, series->second.region}].add(row.result);
+    }
+  }
+  std::vector<PhaseHour> out;
+  for (auto& [key, rollup] : hours) out.push_back({key.first, key.second, std::move(rollup)});
+  return out;
+}
+
 Expected<std::vector<VerdictRow>> MemoryReader::verdicts(const MonitorId& monitor, WallTime from,
                                                          WallTime to) {
   std::vector<VerdictRow> out;

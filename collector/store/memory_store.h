@@ -108,6 +108,8 @@ class MemoryReader final : public StoreReader {
   Expected<std::vector<ResultRow>> results(const ResultQuery& query) override;
   Expected<std::vector<VerdictRow>> verdicts(const MonitorId& monitor, WallTime from,
                                              WallTime to) override;
+  Expected<std::vector<PhaseHour>> phase_hours(const MonitorId& monitor, WallTime from,
+                                               WallTime to) override;
   Expected<std::vector<IncidentRow>> incidents(const IncidentQuery& query) override;
   Expected<std::optional<IncidentRow>> find_incident(const IncidentId& id) override;
   Expected<std::optional<IncidentRow>> find_incident(std::uint64_t number) override;

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <limits>
+#include <map>
 
 namespace tocsin::collector {
 
@@ -138,6 +139,53 @@ Expected<std::vector<ResultRow>> SqliteReader::results(const ResultQuery& query)
     TRY(Impl::append(one_off, out));
   }
   sort_results(out, query);
+  return out;
+}
+
+Expected<std::vector<PhaseHour>> SqliteReader::phase_hours(const MonitorId& monitor, WallTime from,
+                                                           WallTime to) {
+  SqliteDb& db = *impl_->db;
+  TRY(db.run("BEGIN"));
+  const SqliteRollback rollback{db};
+  TRY_ASSIGN(SqliteStatement select,
+             db.prepare("SELECT series, region FROM series WHERE monitor = ?"));
+  select.bind_blob(1, monitor.bytes);
+  std::map<std::int64_t, std::string> regions;
+  while (true) {
+    TRY_ASSIGN(const bool row, select.step());
+    if (!row) break;
+    regions[select.column_int(0)] = select.column_text(1);
+  }
+  std::map<std::pair<WallTime, std::string>, PhaseRollup> hours;
+  // The key begins with the hour, so each is looked for by itself.
+  TRY_ASSIGN(SqliteStatement stored,
+             db.prepare("SELECT rollup FROM phase_rollups WHERE hour_us = ? AND series = ?"));
+  for (WallTime hour = hour_of(from); hour < to; hour = hour + kRollupHour) {
+    for (const auto& [series, region] : regions) {
+      const SqliteReset reset{stored};
+      stored.bind_int(1, hour.us);
+      stored.bind_int(2, series);
+      TRY_ASSIGN(const bool row, stored.step());
+      if (!row) continue;
+      TRY_ASSIGN(const PhaseRollup rollup, PhaseRollup::decode(as_bytes(stored.column_view(0))));
+      hours[{hour, region}] += rollup;
+    }
+  }
+  // RO3 of sqlite_rollup.h.
+  TRY_ASSIGN(SqliteStatement rest,
+             db.prepare("SELECT series, slot_us, result FROM results WHERE rowid > (SELECT "
+                        "last_result FROM phase_rollup_progress)"));
+  while (true) {
+    TRY_ASSIGN(const bool row, rest.step());
+    if (!row) break;
+    const auto region = regions.find(rest.column_int(0));
+    const WallTime hour = hour_of(WallTime{rest.column_int(1)});
+    if (region == regions.end() || hour < hour_of(from) || hour >= to) continue;
+    TRY_ASSIGN(const CheckResult result, wire::decode_result(as_bytes(rest.column_view(2))));
+    hours[{hour, region->second}].add(result);
+  }
+  std::vector<PhaseHour> out;
+  for (auto& [key, rollup] : hours) out.push_back({key.first, key.second, std::move(rollup)});
   return out;
 }
 

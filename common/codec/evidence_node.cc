@@ -52,4 +52,18 @@ Node tls_node(const TlsFacts& tls) {
                     {"alert_sent", Node::string(tls.alert_sent)}});
 }
 
+Node tcp_node(const TcpFacts& tcp) {
+  const auto whole = [](std::uint64_t n) { return Node::integer(static_cast<std::int64_t>(n)); };
+  const bool measured = tcp.rtt_us > 0;
+  return Node::map({{"state", Node::string(to_string(tcp.state))},
+                    {"rtt_us", measured ? whole(tcp.rtt_us) : Node{}},
+                    {"rtt_variation_us", measured ? whole(tcp.rtt_variation_us) : Node{}},
+                    {"retransmissions", whole(tcp.retransmissions)},
+                    {"unacknowledged_segments", whole(tcp.unacknowledged)},
+                    {"bytes_acknowledged", whole(tcp.bytes_acknowledged)},
+                    {"bytes_received", whole(tcp.bytes_received)},
+                    {"mss", whole(tcp.mss)},
+                    {"path_mtu", whole(tcp.path_mtu)}});
+}
+
 }  // namespace tocsin::codec

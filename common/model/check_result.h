@@ -37,9 +37,10 @@ struct Attempt {
   /// On failure, if TLS was spoken: with kEvidenceChainMax certificates, kEvidenceNamesMax names of
   /// the leaf alone and kEvidenceProblemsMax problems at most.
   Boxed<TlsFacts> tls;
-  /// If there were redirects, on failure and when degraded: every request in order, the last one
-  /// included.
+  /// If there were redirects: every request in order, the last one included. Of an attempt that is
+  /// up without URL and address; of failed ones after the first none.
   std::vector<HttpHop> hops;
+  Boxed<TcpFacts> tcp;  ///< On failure and when degraded, if there was a connection.
 
   static constexpr std::size_t kTriedMax = 16;
   static constexpr std::size_t kEvidenceChainMax = 4;

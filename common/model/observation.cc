@@ -14,4 +14,32 @@ const char* to_string(ConnectionUse use) {
   return "?";
 }
 
+const char* to_string(TcpState state) {
+  switch (state) {
+    case TcpState::kEstablished:
+      return "established";
+    case TcpState::kSynSent:
+      return "syn-sent";
+    case TcpState::kSynReceived:
+      return "syn-received";
+    case TcpState::kFinWait1:
+      return "fin-wait-1";
+    case TcpState::kFinWait2:
+      return "fin-wait-2";
+    case TcpState::kTimeWait:
+      return "time-wait";
+    case TcpState::kClosed:
+      return "closed";
+    case TcpState::kCloseWait:
+      return "close-wait";
+    case TcpState::kLastAck:
+      return "last-ack";
+    case TcpState::kListen:
+      return "listen";
+    case TcpState::kClosing:
+      return "closing";
+  }
+  return "?";
+}
+
 }  // namespace tocsin

@@ -69,6 +69,40 @@ struct HttpFacts {
   friend bool operator==(const HttpFacts&, const HttpFacts&) = default;
 };
 
+/// RFC 9293 section 3.3.2, numbered as Linux does.
+enum class TcpState : std::uint8_t {
+  kEstablished = 1,
+  kSynSent = 2,
+  kSynReceived = 3,
+  kFinWait1 = 4,
+  kFinWait2 = 5,
+  kTimeWait = 6,
+  kClosed = 7,
+  kCloseWait = 8,
+  kLastAck = 9,
+  kListen = 10,
+  kClosing = 11,
+};
+
+/// "syn-sent"; "?" for what a newer peer or kernel knows.
+const char* to_string(TcpState state);
+
+/// What the kernel knew of a connection when its attempt ended: whether the network lost something
+/// or the server was slow.
+struct TcpFacts {
+  TcpState state = TcpState::kClosed;
+  std::uint32_t rtt_us = 0;  ///< Smoothed (RFC 6298); 0: never measured.
+  std::uint32_t rtt_variation_us = 0;
+  std::uint32_t retransmissions = 0;     ///< Segments sent again, SYN included.
+  std::uint32_t unacknowledged = 0;      ///< Segments that were under way.
+  std::uint64_t bytes_acknowledged = 0;  ///< Of ours, by the peer.
+  std::uint64_t bytes_received = 0;
+  std::uint32_t mss = 0;
+  std::uint32_t path_mtu = 0;
+
+  friend bool operator==(const TcpFacts&, const TcpFacts&) = default;
+};
+
 /// One certificate; texts are printable and at most 256 bytes.
 struct CertificateFacts {
   static constexpr std::size_t kNamesMax = 100;
@@ -160,6 +194,8 @@ struct Observation {
   std::optional<HttpFacts> http;
   Boxed<TlsFacts> tls;
   Boxed<DnsFacts> dns;
+  /// Of the last connection, unless nothing can make a failure of what was seen.
+  Boxed<TcpFacts> tcp;
   std::string banner;  ///< TCP: the first bytes received, at most 1 KiB.
 
   friend bool operator==(const Observation&, const Observation&) = default;

@@ -52,6 +52,32 @@ void to_proto(const TlsFacts& tls, v1::TlsFacts& out) {
   out.set_alert_sent(tls.alert_sent);
 }
 
+void to_proto(const TcpFacts& in, v1::TcpFacts& out) {
+  out.set_state(static_cast<std::uint32_t>(in.state));
+  out.set_rtt_us(in.rtt_us);
+  out.set_rtt_variation_us(in.rtt_variation_us);
+  out.set_retransmissions(in.retransmissions);
+  out.set_unacknowledged(in.unacknowledged);
+  out.set_bytes_acknowledged(in.bytes_acknowledged);
+  out.set_bytes_received(in.bytes_received);
+  out.set_mss(in.mss);
+  out.set_path_mtu(in.path_mtu);
+}
+
+TcpFacts from_proto(const v1::TcpFacts& in) {
+  TcpFacts out;
+  out.state = static_cast<TcpState>(std::min<std::uint32_t>(in.state(), UINT8_MAX));
+  out.rtt_us = in.rtt_us();
+  out.rtt_variation_us = in.rtt_variation_us();
+  out.retransmissions = in.retransmissions();
+  out.unacknowledged = in.unacknowledged();
+  out.bytes_acknowledged = in.bytes_acknowledged();
+  out.bytes_received = in.bytes_received();
+  out.mss = in.mss();
+  out.path_mtu = in.path_mtu();
+  return out;
+}
+
 void to_proto(const Phases& in, v1::Phases& out) {
   out.set_dns_us(in.dns_us);
   out.set_connect_us(in.connect_us);
@@ -89,6 +115,7 @@ void to_proto(const Attempt& attempt, v1::Attempt& out) {
     one.set_status(static_cast<std::uint32_t>(hop.status));
     to_proto(hop.phases, *one.mutable_phases());
   }
+  if (attempt.tcp) to_proto(*attempt.tcp, *out.mutable_tcp());
 }
 
 Expected<Outcome> read_outcome(std::uint32_t value) {
@@ -215,6 +242,7 @@ Expected<Attempt> from_proto(const v1::Attempt& in) {
                         static_cast<int>(std::min<std::uint32_t>(hop.status(), kStatusMax)),
                         from_proto(hop.phases())});
   }
+  if (in.has_tcp()) out.tcp = from_proto(in.tcp());
   return out;
 }
 

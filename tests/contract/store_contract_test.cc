@@ -2,6 +2,7 @@
 // store, which has no disk, keeps its state as a value.
 
 #include "collector/store/memory_store.h"
+#include "collector/store/sqlite_rollup.h"
 #include "collector/store/sqlite_store.h"
 #include "tests/contract/sample_rows.h"
 
@@ -27,6 +28,9 @@ class Backend {
   virtual Store& store() = 0;
   virtual StoreReader& reader() = 0;
   virtual void reopen() = 0;
+
+  /// One call of what the collector does for its rollups, if it has to do anything.
+  virtual void roll_up() {}
 };
 
 class MemoryBackend final : public Backend {
@@ -74,6 +78,15 @@ class SqliteBackend final : public Backend {
     open();
   }
 
+  void roll_up() override {
+    auto rollup = SqliteRollup::open({.directory = directory_, .results_max = 2});
+    ASSERT_TRUE(rollup) << rollup.error().text;
+    const auto report = (*rollup)->roll_up();
+    ASSERT_TRUE(report) << report.error().text;
+    EXPECT_EQ(report->more, report->results == 2);
+    EXPECT_EQ(report->unreadable, 0U);
+  }
+
  private:
   void open() {
     auto store = SqliteStore::open({.directory = directory_});
@@ -101,6 +114,8 @@ class StoreContract : public testing::TestWithParam<Kind> {
   StoreReader& reader() { return backend_->reader(); }
 
   void reopen() { backend_->reopen(); }
+
+  void roll_up() { backend_->roll_up(); }
 
   void commit(const CommitGroup& group) {
     const auto done = store().commit(group);
@@ -710,6 +725,55 @@ TEST_P(StoreContract, ResultsOfAMonitorAreNewestFirstWithinTheirRange) {
             (std::vector<ResultRow>{at(3, 5)}));
   EXPECT_TRUE(
       value(reader().results({.monitor = id<MonitorId>(9), .from = {}, .limit = 1})).empty());
+}
+
+TEST_P(StoreContract, PhaseHoursAreTheSumOfWhatIsStoredWhetherRolledUpOrNot) {
+  const auto series = [](std::uint32_t n, std::uint8_t monitor, const char* region) {
+    return SeriesRow{.series = SeriesId{n},
+                     .monitor = id<MonitorId>(monitor),
+                     .monitor_key = "m",
+                     .region = region,
+                     .generation = n,
+                     .grid = {10'000, 0},
+                     .from = kStart};
+  };
+  // The first two are generations of one region.
+  write({series(1, 1, "a"), series(2, 1, "a"), series(3, 1, "b"), series(4, 2, "a")});
+  const WallTime first = hour_of(kStart);
+  std::map<std::pair<WallTime, std::string>, PhaseRollup> wanted;
+  const auto expected = [&](WallTime from, WallTime to) {
+    std::vector<PhaseHour> out;
+    for (const auto& [key, rollup] : wanted) {
+      if (key.first >= hour_of(from) && key.first < to) {
+        out.push_back({key.first, key.second, rollup});
+      }
+    }
+    return out;
+  };
+  std::uint32_t tick = 0;
+  for (const int hour : {0, 1, 0, 2, 1}) {  // The third and the last are late.
+    std::vector<Row> rows;
+    for (std::uint32_t s = 1; s <= 4; ++s) {
+      CheckResult r = s == 3 ? sample::failed_result(s, ++tick) : sample::result(s, ++tick);
+      r.slot = first + hours{hour} + seconds{tick};
+      r.attempts.back().phases.total_us = 1000 * tick;
+      rows.emplace_back(sample::row(r));
+      if (s < 4) wanted[{hour_of(r.slot), s == 3 ? "b" : "a"}].add(r);
+    }
+    rows.push_back(rows.front());  // Known already: it does not count again.
+    write(rows);
+    for (int i = 0; i < 3; ++i) {
+      EXPECT_EQ(value(reader().phase_hours(id<MonitorId>(1), first, first + hours{9})),
+                expected(first, first + hours{9}))
+          << "tick " << tick << ", rolled up " << i;
+      roll_up();
+    }
+    reopen();
+  }
+  const WallTime within = first + minutes{90};
+  EXPECT_EQ(value(reader().phase_hours(id<MonitorId>(1), within, first + hours{2})),
+            expected(first + hours{1}, first + hours{2}));
+  EXPECT_TRUE(value(reader().phase_hours(id<MonitorId>(9), first, within)).empty());
 }
 
 TEST_P(StoreContract, VerdictsOfARangeComeWithTheOneInForceAtItsBeginning) {

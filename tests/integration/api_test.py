@@ -280,6 +280,35 @@ class Api(unittest.TestCase):
         verdicts = responder("GET", "/monitors/web/verdicts")[1]["items"]
         self.assertEqual([v["status"] for v in verdicts[:2]], ["up", "down"])
 
+    def test_where_the_time_of_checks_went(self):
+        self.world.wait_first_results()
+
+        def phases(query):
+            status, answer, _ = self.admin("GET", f"/monitors/web/phases?{query}")
+            self.assertEqual(status, 200, answer)
+            return answer["items"]
+
+        until("checks of both regions", lambda: len([i for i in phases("") if i["passed"] > 1]) == 2, 30)
+        before = phases("step=hour")
+        after = phases("step=all")
+        for item in after:
+            hours = [i for i in before if i["region"] == item["region"]]
+            self.assertLessEqual(sum(i["passed"] for i in hours), item["passed"])
+            self.assertLessEqual(item["passed"], item["checks"])
+            total = item["phases"]["total"]
+            self.assertGreater(total["p50_us"], 0)
+            self.assertLessEqual(total["p50_us"], total["p95_us"])
+            self.assertLessEqual(total["p95_us"], total["p99_us"])
+            self.assertEqual(item["phases"]["tls"], {"p50_us": 0, "p95_us": 0, "p99_us": 0})
+        self.assertEqual(phases("from=2001-01-01T00:00:00Z&to=2001-01-02T00:00:00Z&step=day"), [])
+        for bad, name in (("step=week", "step"), ("from=yesterday", "from"), ("since=1h", "since"),
+                          ("from=2001-01-02T00:00:00Z&to=2001-01-01T00:00:00Z", "to"),
+                          ("from=2001-01-01T00:00:00Z", "92d"),
+                          ("from=2001-01-01T00:00:00Z&to=2001-01-09T00:00:01Z&step=hour", "7d")):
+            status, answer, _ = self.admin("GET", f"/monitors/web/phases?{bad}")
+            self.assertEqual(status, 400, bad)
+            self.assertIn(name, answer["detail"], bad)
+
     def test_readers_are_told_by_reports(self):
         path = "/status-pages/demo/reports"
         status, report, _ = self.admin("POST", path, {"title": "Slow", "state": "investigating",

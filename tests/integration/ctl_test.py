@@ -3,6 +3,7 @@
 that name file, line and column."""
 
 import os
+import re
 import subprocess
 import sys
 import unittest
@@ -88,6 +89,12 @@ class Ctl(unittest.TestCase):
         ran = self.ctl("run", "web", code=0).stdout
         self.assertEqual(sorted(line.split()[:2] for line in ran.splitlines()),
                          [["eu-west", "up"], ["us-east", "up"]])
+        phases = self.ctl("phases", "web", "--since", "1h", code=0).stdout
+        print(phases)
+        self.assertRegex(phases, r"(?m)^eu-west: \d+ of \d+ checks passed$")
+        self.assertEqual(len(re.findall(r"(?m)^  total( +\d+\.\d\d ms){3}$", phases)), 2, phases)
+        self.assertIn("92d", self.ctl("phases", "web", "--since", "93d", code=1).stderr)
+        self.assertIn("--since", self.ctl("phases", "web", "--since", "soon", code=2).stderr)
         self.assertIn("is sent", self.ctl("test-notify", "ops-hook", code=0).stdout)
         self.world.target.set(targets.REFUSING)
         until("an incident", lambda: "open" in self.ctl("get", "incidents").stdout, 30)

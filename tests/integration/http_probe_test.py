@@ -228,6 +228,16 @@ class HttpProbe(unittest.TestCase):
             self.assertEqual(sum(hop["phases"][phase] for hop in hops), total, phase)
         self.assertTrue(all(hop["phases"]["tls_us"] > 0 for hop in hops), hops)
 
+    def test_what_the_kernel_knew_comes_with_a_failure(self):
+        self.assertEqual(self.check("plain", "/nothing")["tcp"]["state"], "established")
+        seen = self.check("tls", "/version", "--assert", "status == 404")
+        self.assert_reason(seen, "down", "assert.status")
+        tcp = seen["tcp"]
+        self.assertEqual((tcp["state"], tcp["retransmissions"]), ("established", 0))
+        self.assertGreater(tcp["rtt_us"], 0)
+        self.assertGreater(tcp["bytes_received"], 500, "a handshake and an answer")
+        self.assertNotIn("tcp", self.assert_up(self.check("tls", "/version")))
+
     def test_redirects_have_a_limit_and_no_way_down(self):
         self.assert_reason(self.check("plain", "/loop"), "down", "http.too_many_redirects")
         self.assert_reason(self.check("plain", "/one", "--redirects", "1"), "down", "http.too_many_redirects")

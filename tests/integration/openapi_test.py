@@ -461,7 +461,8 @@ class Contract(unittest.TestCase):
         self.assertEqual((status, incident["state"]), (200, "resolved"))
         for more in ("/timeline", "/deliveries"):
             self.assertEqual(call("GET", path + more)[0], 200)
-        for list_path in ("incidents", "deliveries", "audit", "monitors/web/verdicts", "agents", "monitors"):
+        for list_path in ("incidents", "deliveries", "audit", "monitors/web/verdicts", "monitors/web/phases", "agents",
+                          "monitors"):
             self.assertEqual(call("GET", f"/api/v1/{list_path}")[0], 200)
         self.assertEqual(call("POST", f"/api/v1/agents/{self.agent}/revoke")[0], 204)
         self.assertEqual(call("GET", f"/api/v1/agents/{self.agent}")[1]["state"], "revoked")

@@ -141,6 +141,30 @@ TEST(CheckReport, SecretsOfTheRequestAreStruckOut) {
   }
 }
 
+TEST(CheckReport, WhatTheKernelKnewOfTheConnectionIsToldOfFailures) {
+  Observation seen = good();
+  seen.tcp = TcpFacts{
+      .state = TcpState::kEstablished, .rtt_us = 12'345, .retransmissions = 3, .unacknowledged = 2};
+  const ProbeSpec spec = spec_of("https://a.example/");
+  const Finding slow{Outcome::kDown, Reason::kAssertLatency, "latency > 1ms: 5ms"};
+  const std::string down = render_report(spec, seen, slow, kNow, true, {});
+  EXPECT_NE(down.find("  tcp          established, round trip 12.35 ms, sent again 3, "
+                      "unacknowledged 2\n"),
+            std::string::npos)
+      << down;
+  EXPECT_LE(widest_line(down), kReportColumns);
+  EXPECT_EQ(render_report(spec, seen, {}, kNow, true, {}).find("  tcp  "), std::string::npos);
+
+  seen.tcp = TcpFacts{.state = TcpState::kSynSent, .retransmissions = 1};
+  const std::string lost = render_report(spec, seen, slow, kNow, true, {});
+  EXPECT_NE(lost.find("  tcp          syn-sent, sent again 1\n"), std::string::npos) << lost;
+  const std::string json = render_json(spec, seen, slow, kNow, {});
+  for (const char* expected : {"\"state\": \"syn-sent\"", "\"rtt_us\": null",
+                               "\"retransmissions\": 1", "\"unacknowledged_segments\": 0"}) {
+    EXPECT_NE(json.find(expected), std::string::npos) << expected << "\n" << json;
+  }
+}
+
 TEST(CheckReport, JsonSaysTheSame) {
   const Finding finding{Outcome::kDegraded, Reason::kAssertLatency, "latency > 1ms: 5ms"};
   const std::string text = render_json(spec_of("https://a.example/"), good(), finding, kNow);

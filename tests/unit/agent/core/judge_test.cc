@@ -70,15 +70,21 @@ TEST(Judge, OnlyWhatFailedKeepsWhatTlsShowedAndWithinItsBounds) {
   EXPECT_EQ(bad.tls->problems.size(), Attempt::kEvidenceProblemsMax);
 }
 
-TEST(Judge, HopsAreKeptOfWhatFailedOrWasDegradedWithoutSecrets) {
+TEST(Judge, ThePathIsKeptOfWhatFailedOrWasDegradedWithoutSecrets) {
   const ProbeSpec spec = spec_with({{"X-Api-Key", "k-12345"}});
   Observation seen = answered("");
   seen.http->connection = ConnectionUse::kReused;
   seen.http->hops = {{"http://a.example/?key=k-12345", "192.0.2.1:80", 302, {}},
                      {"http://a.example/b", "192.0.2.1:80", 500, {}}};
 
+  seen.tcp = TcpFacts{.state = TcpState::kEstablished, .rtt_us = 12};
+  seen.http->hops[0].phases.total_us = 5;
+
   const Attempt up = make_attempt(spec, seen, {}, {}, false);
-  EXPECT_TRUE(up.hops.empty());
+  // Of what passed only how long each took.
+  ASSERT_EQ(up.hops.size(), 2U);
+  EXPECT_EQ(up.hops[0], (HttpHop{"", "", 302, {.total_us = 5}}));
+  EXPECT_FALSE(up.tcp);
   EXPECT_EQ(up.connection, ConnectionUse::kReused);
 
   const Finding slow{Outcome::kDegraded, Reason::kAssertLatency, "x"};
@@ -89,8 +95,11 @@ TEST(Judge, HopsAreKeptOfWhatFailedOrWasDegradedWithoutSecrets) {
     EXPECT_EQ(kept.hops[0].url, "http://a.example/?key=***");
     EXPECT_EQ(kept.hops[0].status, 302);
     EXPECT_EQ(kept.hops[1], seen.http->hops[1]);
+    EXPECT_EQ(kept.tcp, seen.tcp);
   }
-  EXPECT_TRUE(make_attempt(spec, seen, bad, {}, false).hops.empty());  // Not the first that failed.
+  const Attempt second = make_attempt(spec, seen, bad, {}, false);
+  EXPECT_TRUE(second.hops.empty());  // Not the first that failed.
+  EXPECT_FALSE(second.tcp);
 }
 
 }  // namespace

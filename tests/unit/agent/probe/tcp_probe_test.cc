@@ -68,10 +68,36 @@ TEST_F(TcpProbing, NamesWhatCameInsteadOfTheExpectedBytes) {
   EXPECT_EQ(seen.banner.size(), 1024U);
 }
 
+TEST_F(TcpProbing, WhatTheKernelKnewIsEvidenceOfAFailure) {
+  const LoopbackServer talks{[](Peer& peer) {
+    peer.read_until("PING\n");
+    peer.write("-ERR\r\n");
+    peer.stall();
+  }};
+  const Observation failed = run(at(talks.port(), "PING\n", "PONG"), 300ms);
+  EXPECT_EQ(reason_of(failed), Reason::kTcpTimeout);
+  ASSERT_TRUE(failed.tcp);
+  EXPECT_EQ(failed.tcp->state, TcpState::kEstablished);
+  EXPECT_GT(failed.tcp->rtt_us, 0U);
+  EXPECT_EQ(failed.tcp->bytes_received, 6U);
+  EXPECT_GE(failed.tcp->bytes_acknowledged, 5U);  // Linux counts the SYN.
+  EXPECT_EQ(failed.tcp->unacknowledged, 0U);
+
+  const Observation passed = run(at(talks.port(), "PING\n", "ERR"));
+  EXPECT_EQ(passed.failure, std::nullopt) << detail_of(passed);
+  EXPECT_FALSE(passed.tcp) << "nothing can make a failure of it";
+  const Observation refused = run(at(test::ClosedPort{}.port()));
+  ASSERT_TRUE(refused.tcp);
+  EXPECT_EQ(refused.tcp->state, TcpState::kClosed);
+}
+
 TEST_F(TcpProbing, ATimeoutIsTheTimeThatWasAskedFor) {
   const test::FullPort full;
   const Observation seen = run(at(full.port()), 200ms);
   EXPECT_EQ(reason_of(seen), Reason::kConnectTimeout);
+  ASSERT_TRUE(seen.tcp);
+  EXPECT_EQ(seen.tcp->state, TcpState::kSynSent);
+  EXPECT_EQ(seen.tcp->bytes_received, 0U);
   // Not less, and not more by a unit.
   EXPECT_GE(seen.phases.connect_us, 200'000U);
   EXPECT_LT(seen.phases.connect_us, 20'000'000U);

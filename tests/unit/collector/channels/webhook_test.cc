@@ -117,7 +117,11 @@ TEST(WebhookBody, EvidenceIsShortenedBeforeTheMessageGrowsTooLarge) {
   for (int i = 0; i < 98; ++i) row.content.evidence.push_back(one);
   for (CheckResult& r : row.content.evidence) {
     r.attempts.resize(CheckResult::kMaxAttempts, r.attempts[0]);
-    for (Attempt& a : r.attempts) a.excerpt = std::string(4096, 'e');
+    for (Attempt& a : r.attempts) {
+      a.excerpt = std::string(4096, 'e');
+      a.hops.resize(HttpHop::kHopsMax, {std::string(250, 'u'), "192.0.2.1:80", 302, {}});
+      a.tcp.emplace();
+    }
   }
   const std::string text = webhook_body(row, "s");
   EXPECT_LE(text.size(), kWebhookBodyBytesMax);
@@ -127,6 +131,25 @@ TEST(WebhookBody, EvidenceIsShortenedBeforeTheMessageGrowsTooLarge) {
   EXPECT_GT(kept, 0U);
   EXPECT_EQ(body->find("data")->find("evidence_left_out")->number_value,
             static_cast<double>(100 - kept));
+}
+
+TEST(WebhookBody, AnAttemptTellsItsHopsAndItsConnectionIfThereWereAny) {
+  OutboxRow row = sample_row();
+  Attempt& attempt = row.content.evidence[0].attempts[0];
+  attempt.hops = {{"http://a.example/", "192.0.2.1:80", 302, {.total_us = 7}},
+                  {"http://b.example/", "", 0, {}}};
+  attempt.tcp = TcpFacts{.state = TcpState::kSynSent, .retransmissions = 3};
+  const auto body = codec::parse_json(webhook_body(row, "s"));
+  ASSERT_TRUE(body);
+  const auto& attempts = body->find("data")->find("evidence")->items[0].find("attempts")->items;
+  const auto& hops = attempts[0].find("hops")->items;
+  ASSERT_EQ(hops.size(), 2U);
+  EXPECT_EQ(hops[0].find("url")->text, "http://a.example/");
+  EXPECT_EQ(hops[0].find("phases")->find("total_us")->number_value, 7);
+  EXPECT_EQ(hops[1].find("http_status")->kind, codec::Node::Kind::kNull);
+  EXPECT_EQ(attempts[0].find("tcp")->find("state")->text, "syn-sent");
+  EXPECT_EQ(attempts[0].find("tcp")->find("retransmissions")->number_value, 3);
+  EXPECT_EQ(attempts[1].find("tcp"), nullptr);
 }
 
 TEST(WebhookBody, HostileTextStaysInItsString) {

@@ -173,6 +173,7 @@ TEST(Checkpoint, AFailingResultComesBackWithItsEvidence) {
   redirected.connection = ConnectionUse::kResumed;
   redirected.hops = {{"http://a/", "192.0.2.1:80", 302, {1, 2, 3, 4, 5, 6, 21}},
                      {"https://a/", "", 0, {7, 0, 0, 0, 0, 0, 7}}};
+  redirected.tcp = TcpFacts{TcpState::kCloseWait, 12, 6, 3, 1, 1'000'000'000'000, 7, 1460, 1500};
   result.attempts = {attempt, redirected, Attempt{}};
   Bytes bytes;
   ByteWriter out{bytes};

@@ -65,6 +65,7 @@ CheckResult a_failure() {
   r.attempts[1].connection = ConnectionUse::kResumed;
   r.attempts[1].hops = {{"http://a.example/", "192.0.2.2:80", 301, {1, 2, 3, 4, 5, 6, 21}},
                         {"https://a.example/", "", 0, {7, 0, 0, 0, 0, 0, 7}}};
+  r.attempts[1].tcp = TcpFacts{TcpState::kSynSent, 12, 6, 3, 1, 1'000'000'000'000, 7, 1460, 1500};
   r.clock = {-12, 3};
   return r;
 }
