@@ -216,6 +216,12 @@ void AdminServer::close(Connection& connection) {
   connections_.remove_if([&](const auto& one) { return one.get() == &connection; });
 }
 
+bool somebody_listens(const std::string& path) {
+  const auto address = address_of(path);
+  const io::Fd fd = unix_socket(0);
+  return address && fd && ::connect(fd.get(), as_sockaddr(*address), sizeof *address) == 0;
+}
+
 std::optional<Expected<codec::Node>> call_admin(const std::string& path, const codec::Node& request,
                                                 Duration at_most) {
   const auto address = address_of(path);

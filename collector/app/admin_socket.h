@@ -71,4 +71,7 @@ codec::Node admin_error(const Error& error);
 /// The answer itself, or the error it carries.
 Expected<codec::Node> read_admin_answer(codec::Node answer);
 
+/// Does a collector listen on it?
+bool somebody_listens(const std::string& path);
+
 }  // namespace tocsin::collector

@@ -73,6 +73,11 @@ StartError start_error_at(const CollectorConfig& config, std::string_view key, c
   return {Exit::kFailure, {fmt::format("{}: {}: {}", config.where(key), key, error.text)}};
 }
 
+/// How long to wait for the state directory: not at all while another collector serves from it.
+Duration lock_patience(const CollectorConfig& config) {
+  return somebody_listens(config.admin_socket_path()) ? Duration{0} : kLockPatience;
+}
+
 }  // namespace
 
 StartError start_error(Error error) {
@@ -202,7 +207,7 @@ Started<void> Collector::Impl::open_heart() {
                          if (runner) runner->wake();
                        });
                      }};
-  auto opened = Heart::open(config, std::move(ports), kLockPatience);
+  auto opened = Heart::open(config, std::move(ports), lock_patience(config));
   if (!opened) return tl::unexpected(opened.error());
   heart = *std::move(opened);
   loop.run_once(Duration{0});  // The first view was posted.
@@ -578,7 +583,7 @@ Started<std::vector<std::string>> initialise(const CollectorConfig& config) {
   if (config.store == StoreType::kSqlite) {
     SqliteStore::Options options;
     options.directory = config.state_dir;
-    options.lock_patience = kLockPatience;
+    options.lock_patience = lock_patience(config);
     auto store = SqliteStore::open(options);
     if (!store) return tl::unexpected(start_error(store.error()));
     lines.push_back(fmt::format("the database {}/{} is ready", config.state_dir, kSqliteFile));

@@ -229,11 +229,14 @@ class HttpProbe(unittest.TestCase):
         self.assertTrue(all(hop["phases"]["tls_us"] > 0 for hop in hops), hops)
 
     def test_what_the_kernel_knew_comes_with_a_failure(self):
-        self.assertEqual(self.check("plain", "/nothing")["tcp"]["state"], "established")
+        # The server may have ended its side by then.
+        states = ("established", "close-wait")
+        self.assertIn(self.check("plain", "/nothing")["tcp"]["state"], states)
         seen = self.check("tls", "/version", "--assert", "status == 404")
         self.assert_reason(seen, "down", "assert.status")
         tcp = seen["tcp"]
-        self.assertEqual((tcp["state"], tcp["retransmissions"]), ("established", 0))
+        self.assertIn(tcp["state"], states)
+        self.assertEqual(tcp["retransmissions"], 0)
         self.assertGreater(tcp["rtt_us"], 0)
         self.assertGreater(tcp["bytes_received"], 500, "a handshake and an answer")
         self.assertNotIn("tcp", self.assert_up(self.check("tls", "/version")))

@@ -6,6 +6,7 @@ import http.client
 import json
 import signal
 import sys
+import time
 import unittest
 from pathlib import Path
 
@@ -299,7 +300,8 @@ class Contract(unittest.TestCase):
     def read_everything(self):
         examples = {"limit": "2", "q": "o", "tag": "a:b", "status": "paused", "service": "own", "region": "own",
                     "type": None, "policy": "own", "role": "viewer", "user": "own", "state": None, "monitor": "web",
-                    "channel": "own", "from": "2020-01-01T00:00:00Z", "to": "2099-01-01T00:00:00Z"}
+                    "channel": "own", "to": "2099-01-01T00:00:00Z",
+                    "from": time.strftime("%Y-%m-%dT%H:00:00Z", time.gmtime(time.time() - 7200))}
         for operation in self.api_operations():
             if operation.method != "GET" or operation.id == "followEvents":
                 continue
