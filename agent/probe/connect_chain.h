@@ -87,8 +87,8 @@ class ConnectChain final : private ReadyHandler {
 
   State state() const { return state_; }
 
-  /// The one that is being opened, or the newest of those that race; null: none. Not
-  /// the chain's any more once the owner is called.
+  /// The one that is being opened, or the newest of those that race; null: none, as once the owner
+  /// has been called.
   const Connection* connection() const;
 
   /// What the deadline's passing would mean now, in words and as a reason.
@@ -150,5 +150,11 @@ class ConnectChain final : private ReadyHandler {
   std::optional<starttls::Dialog> dialog_;
   std::string unsent_;  ///< Of the dialogue.
 };
+
+/// What an attempt has open: its connection, else the one that its chain opens; null: nothing.
+inline const Connection* open_connection(const std::unique_ptr<Connection>& connection,
+                                         const std::unique_ptr<ConnectChain>& chain) {
+  return connection == nullptr && chain != nullptr ? chain->connection() : connection.get();
+}
 
 }  // namespace tocsin::agent

@@ -222,9 +222,7 @@ void DialogueProbe::stop() {
   chain_.reset();
 }
 
-const Connection* DialogueProbe::connection() const {
-  return connection_ == nullptr && chain_ != nullptr ? chain_->connection() : connection_.get();
-}
+const Connection* DialogueProbe::connection() const { return open_connection(connection_, chain_); }
 
 Failure DialogueProbe::timed_out() const {
   switch (state_) {

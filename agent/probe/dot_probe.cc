@@ -145,9 +145,7 @@ void DotProbe::stop() {
   chain_.reset();
 }
 
-const Connection* DotProbe::connection() const {
-  return connection_ == nullptr && chain_ != nullptr ? chain_->connection() : connection_.get();
-}
+const Connection* DotProbe::connection() const { return open_connection(connection_, chain_); }
 
 Failure DotProbe::timed_out() const {
   switch (state_) {

@@ -350,9 +350,7 @@ void HttpProbe::stop() {
   chain_.reset();
 }
 
-const Connection* HttpProbe::connection() const {
-  return connection_ == nullptr && chain_ != nullptr ? chain_->connection() : connection_.get();
-}
+const Connection* HttpProbe::connection() const { return open_connection(connection_, chain_); }
 
 Failure HttpProbe::timed_out() const {
   switch (state_) {

@@ -120,9 +120,7 @@ void TcpProbe::stop() {
   chain_.reset();
 }
 
-const Connection* TcpProbe::connection() const {
-  return connection_ == nullptr && chain_ != nullptr ? chain_->connection() : connection_.get();
-}
+const Connection* TcpProbe::connection() const { return open_connection(connection_, chain_); }
 
 Failure TcpProbe::timed_out() const {
   switch (state_) {

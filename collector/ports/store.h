@@ -164,6 +164,7 @@ class StoreReader {
   virtual Expected<std::vector<VerdictRow>> verdicts(const MonitorId& monitor, WallTime from,
                                                      WallTime to) = 0;
   /// Every hour that has something between the hour of `from` and `to`, whole, by hour and region.
+  /// Each hour of the range is looked for, so the caller bounds it.
   virtual Expected<std::vector<PhaseHour>> phase_hours(const MonitorId& monitor, WallTime from,
                                                        WallTime to) = 0;
   virtual Expected<std::vector<IncidentRow>> incidents(const IncidentQuery& query) = 0;

@@ -36,7 +36,8 @@ class SqliteRollup {
   static Expected<std::unique_ptr<SqliteRollup>> open(const Options& options);
   ~SqliteRollup();
 
-  /// There is one caller: nobody else writes these two tables.
+  /// There is one caller: nobody else writes these two tables. kUnavailable when commits left no
+  /// place for a second: nothing has changed, call again.
   Expected<Report> roll_up();
 
  private:
