@@ -83,13 +83,14 @@ Agent::Agent(Parts parts, io::FileLock lock)
       lock_(std::move(lock)),
       rng_(random_seed()),
       metrics_(identity_.region),
-      repeats_(kRepeat) {}
+      repeats_(kRepeat),
+      secrets_(identity_.keys.secret_key) {}
 
 Agent::~Agent() = default;
 
 Expected<void> Agent::start() {
   TRY(open_http());
-  TRY_ASSIGN(auto probes, make_runner_(config_));
+  TRY_ASSIGN(auto probes, make_runner_(config_, secrets_));
   runners_.push_back(Runner{std::move(probes), 0});
   TRY(open_spool());
   open_uplink();
@@ -127,6 +128,10 @@ Expected<void> Agent::open_spool() {
 
 void Agent::load_cached_assignment() {
   auto cached = load_assignment(config_.assignment_path());
+  if (cached) {
+    // Of an agent with another key, who was this one before it was enrolled anew.
+    if (auto ours = secrets_.check(cached->secrets); !ours) cached = Unexpected{ours.error()};
+  }
   if (!cached) {
     if (cached.error().code == Errc::kNotFound) {
       log::info("no assignment yet, waiting for the collector");
@@ -290,6 +295,7 @@ void Agent::carry_out(const DropLink& command) {
 
 void Agent::carry_out(const AssignmentChanged& command) {
   log::info("assignment changed", {{"epoch", command.epoch}});
+  secrets_.replace(conductor_->secrets());
   store_assignment_soon();
 }
 
@@ -325,6 +331,9 @@ void Agent::on_spool(SpoolEvent event) {
 
 void Agent::on_uplink(UplinkEvent event) {
   if (auto* message = std::get_if<UplinkMessage>(&event)) {
+    if (auto* assignment = std::get_if<Assignment>(&message->message)) {
+      secrets_.seal(assignment->secrets);
+    }
     feed(MessageArrived{std::move(message->message)});
   } else if (const auto* up = std::get_if<UplinkUp>(&event)) {
     log::info("connected to the collector", {{"endpoint", up->endpoint}});
@@ -465,7 +474,7 @@ io::HttpResponse Agent::readiness() {
 // --- change and end ---
 
 void Agent::reload(AgentConfig config) {
-  auto probes = make_runner_(config);
+  auto probes = make_runner_(config, secrets_);
   if (!probes) {
     log::error("configuration not taken over", {{"error", probes.error()}});
     return;

@@ -10,6 +10,7 @@
 #include "agent/app/identity.h"
 #include "agent/core/conductor.h"
 #include "agent/ports/probe_runner.h"
+#include "agent/probe/secret_store.h"
 #include "agent/spool/file_disk.h"
 #include "agent/spool/frame_writer.h"
 #include "agent/uplink/uplink.h"
@@ -32,7 +33,9 @@
 namespace tocsin::agent {
 
 /// How the agent gets the part that makes attempts; asked again when the configuration is reloaded.
-using MakeRunner = std::function<Expected<std::unique_ptr<ProbeRunner>>(const AgentConfig&)>;
+/// The secrets outlive it.
+using MakeRunner =
+    std::function<Expected<std::unique_ptr<ProbeRunner>>(const AgentConfig&, const SecretStore&)>;
 
 class Agent {
  public:
@@ -140,6 +143,7 @@ class Agent {
   std::unique_ptr<FrameWriter> writer_;
   std::unique_ptr<View> view_;
   std::unique_ptr<Conductor> conductor_;
+  SecretStore secrets_;
   std::list<Runner> runners_;  ///< The last one is the current one.
   std::map<RunId, Attempting> attempting_;
   std::unique_ptr<Uplink> uplink_;

@@ -12,7 +12,7 @@ namespace tocsin::agent {
 inline constexpr std::size_t kAssignmentBytesMax = 64 << 20;
 
 /// The file is "TCA1", the CRC-32C of the rest (little-endian), and the assignment as it goes on
-/// the wire. It holds no secret. Durable on return.
+/// the wire. Its secrets must be sealed. Durable on return.
 Expected<void> store_assignment(const std::string& path, const Assignment& assignment);
 
 /// kNotFound when there is none; kCorrupt when it is damaged (the collector will send it again).

@@ -52,7 +52,7 @@ Expected<void> take_basic(const std::string& value, HttpAuth& out) {
   if (colon == std::string::npos) {
     return fail(Errc::kInvalid, "--basic: expected USERNAME:FILE, a file of --secrets-dir");
   }
-  out = {HttpAuth::Kind::kBasic, value.substr(0, colon), value.substr(colon + 1)};
+  out = {HttpAuth::Kind::kBasic, value.substr(0, colon), SecretRef::file(value.substr(colon + 1))};
   return {};
 }
 
@@ -98,7 +98,7 @@ Expected<void> take_http_option(std::string_view name, const std::string& value,
     t.headers.push_back(std::move(header));
   } else if (name == "--secret-header") {
     TRY_ASSIGN(Header header, parse_header(name, value));
-    t.secret_headers.push_back(std::move(header));
+    t.secret_headers.push_back({std::move(header.name), SecretRef::file(std::move(header.value))});
   } else if (name == "--body") {
     t.body = value;
   } else if (name == "--body-base64") {
@@ -112,11 +112,11 @@ Expected<void> take_http_option(std::string_view name, const std::string& value,
   } else if (name == "--basic") {
     TRY(take_basic(value, t.auth));
   } else if (name == "--bearer") {
-    t.auth = {HttpAuth::Kind::kBearer, {}, value};
+    t.auth = {HttpAuth::Kind::kBearer, {}, SecretRef::file(value)};
   } else if (name == "--client-certificate") {
-    t.client_cert_file = value;
+    t.client_cert = SecretRef::file(value);
   } else if (name == "--client-key") {
-    t.client_key_file = value;
+    t.client_key = SecretRef::file(value);
   } else if (name == "--ca") {
     TRY_ASSIGN(t.ca_pem, io::read_file(value, kCaBytesMax));
   } else if (name == "--server-name") {

@@ -36,8 +36,10 @@ Expected<ProbePoolOptions> pool_options(const std::string& region, const AgentCo
 }
 
 Expected<std::unique_ptr<ProbeRunner>> make_probes(io::EventLoop& loop, const std::string& region,
-                                                   const AgentConfig& config) {
+                                                   const AgentConfig& config,
+                                                   const SecretStore& secrets) {
   TRY_ASSIGN(ProbePoolOptions options, pool_options(region, config));
+  options.stored = &secrets;
   TRY_ASSIGN(auto pool, ProbePool::open(loop, std::move(options)));
   return std::unique_ptr<ProbeRunner>(std::move(pool));
 }
@@ -123,14 +125,16 @@ class Service {
     const std::string agent_id = identity.agent.str();
     region_ = region;
     if (!open_probe_server(config)) return kExitConfiguration;
-    auto opened = Agent::open(
-        {.loop = loop_,
-         .clock = clock,
-         .config = std::move(config),
-         .identity = std::move(identity),
-         .make_runner = [this,
-                         region](const AgentConfig& c) { return make_probes(loop_, region, c); },
-         .on_drained = [this] { loop_.stop(); }});
+    auto opened =
+        Agent::open({.loop = loop_,
+                     .clock = clock,
+                     .config = std::move(config),
+                     .identity = std::move(identity),
+                     .make_runner =
+                         [this, region](const AgentConfig& c, const SecretStore& secrets) {
+                           return make_probes(loop_, region, c, secrets);
+                         },
+                     .on_drained = [this] { loop_.stop(); }});
     if (!opened) {
       log::error("agent cannot start", {{"error", opened.error()}});
       return exit_status(opened.error().code);

@@ -138,6 +138,7 @@ struct Conductor::Impl {
   void beat(Now now, Out& out);
   void drop_link(std::string why, MonoTime not_before, Out& out);
   void fork(std::vector<StreamId> streams, Out& out);
+  void take_secrets(const Assignment& m);
   std::shared_ptr<const RunnableSeries> make_runnable(const AssignedSeries& assigned) const;
 
   /// An anchor, or the question to our resolver. Looks take no place of a check.
@@ -161,6 +162,7 @@ struct Conductor::Impl {
   std::map<SeriesId, Outcome> last_outcome;
   std::uint64_t assignment_epoch = 0;
   std::uint64_t config_version = 0;
+  std::map<std::string, AssignedSecret> secrets;
   Assignment pieces;  ///< Of an assignment whose last piece has not come; dropped with the link.
   std::set<RunId> ending;  ///< Runs of dropped series; ConfigApplied waits for them.
   bool applied_pending = false;
@@ -405,7 +407,9 @@ std::shared_ptr<const RunnableSeries> Conductor::Impl::make_runnable(
   auto out = std::make_shared<RunnableSeries>();
   out->assigned = assigned;
   auto evaluator = assertion::Evaluator::compile(assigned.spec);
-  if (evaluator) {
+  if (!assigned.unreadable.empty()) {
+    out->cannot = assigned.unreadable;
+  } else if (evaluator) {
     out->evaluator = *std::move(evaluator);
   } else {
     out->cannot = evaluator.error().text;
@@ -419,13 +423,15 @@ std::shared_ptr<const RunnableSeries> Conductor::Impl::make_runnable(
 void Conductor::Impl::got(const Assignment& piece, Now now, Out& out) {
   // Pieces that are not of one assignment never mix: another base or epoch begins anew.
   if (pieces.base != piece.base || pieces.epoch != piece.epoch) pieces = Assignment{};
-  if (piece.more || !pieces.put.empty() || !pieces.drop.empty()) {
+  const bool began = !pieces.put.empty() || !pieces.drop.empty() || !pieces.secrets.empty();
+  if (piece.more || began) {
     pieces.base = piece.base;
     pieces.epoch = piece.epoch;
     pieces.config_version = piece.config_version;
     pieces.put.insert(pieces.put.end(), piece.put.begin(), piece.put.end());
     pieces.drop.insert(pieces.drop.end(), piece.drop.begin(), piece.drop.end());
-    if (pieces.put.size() + pieces.drop.size() > kAssignmentMax) {
+    pieces.secrets.insert(pieces.secrets.end(), piece.secrets.begin(), piece.secrets.end());
+    if (pieces.put.size() + pieces.drop.size() + pieces.secrets.size() > kAssignmentMax) {
       pieces = Assignment{};
       out.emplace_back(Notice{NoticeLevel::kError, "assignment_too_large",
                               fmt::format("more than {} series for one agent; start more agents in "
@@ -481,9 +487,22 @@ void Conductor::Impl::apply(const Assignment& m, Now now, Out& out) {
     }
     series[assigned.series] = std::move(runnable);
   }
+  take_secrets(m);
   assignment_epoch = m.epoch;
   applied_pending = true;
   out.emplace_back(AssignmentChanged{assignment_epoch});
+}
+
+/// After its series were taken: what none of them names any more goes.
+void Conductor::Impl::take_secrets(const Assignment& m) {
+  if (secrets.empty() && m.secrets.empty()) return;
+  if (m.base == 0) secrets.clear();
+  for (const AssignedSecret& secret : m.secrets) secrets[secret.name] = secret;
+  std::set<std::string> named;
+  for (const auto& [id, s] : series) {
+    for (std::string& name : stored_secrets(s->assigned.spec.target)) named.insert(std::move(name));
+  }
+  std::erase_if(secrets, [&](const auto& entry) { return !named.contains(entry.first); });
 }
 
 void Conductor::Impl::got(const RunRequest& m, Now now, Out& /*out*/) {
@@ -958,7 +977,10 @@ Assignment Conductor::assignment() const {
   out.epoch = impl_->assignment_epoch;
   out.config_version = impl_->config_version;
   for (const auto& [id, s] : impl_->series) out.put.push_back(s->assigned);
+  for (const auto& [name, secret] : impl_->secrets) out.secrets.push_back(secret);
   return out;
 }
+
+const std::map<std::string, AssignedSecret>& Conductor::secrets() const { return impl_->secrets; }
 
 }  // namespace tocsin::agent

@@ -226,7 +226,7 @@ class Conductor {
     std::string version;
     std::string host;
     Uuid boot{};
-    std::uint64_t capabilities = kCapHttp | kCapTcp | kCapDns | kCapTls;
+    std::uint64_t capabilities = kCapHttp | kCapTcp | kCapDns | kCapTls | kCapSecrets;
     std::uint32_t max_in_flight = 1000;
     std::uint32_t max_in_flight_per_target = 4;
     std::vector<Anchor> anchors;  ///< At most kAnchorsMax.
@@ -252,8 +252,11 @@ class Conductor {
 
   AgentStats stats();
 
-  /// The whole assignment in force, for the cache on disk.
+  /// The whole assignment in force, for the cache on disk, with the secrets as they came.
   Assignment assignment() const;
+
+  /// Those that what is assigned names, by name; valid until the next step.
+  const std::map<std::string, AssignedSecret>& secrets() const;
 
  private:
   struct Impl;

@@ -103,8 +103,8 @@ std::string connection_key(const HttpTarget& target, const HttpRequestPlan& requ
                      url.host_and_port(), static_cast<int>(family), target.verify,
                      fnv1a64(target.ca_pem), target.ca_pem.size(), request.at_home,
                      target.server_name, target.resolver, static_cast<int>(target.version),
-                     target.proxy, target.client_cert_file, target.client_key_file,
-                     target.auth.username, target.auth.secret_file);
+                     target.proxy, describe(target.client_cert), describe(target.client_key),
+                     target.auth.username, describe(target.auth.secret));
 }
 
 Failure blame_proxy(const HttpTarget& target, Failure failure) {

@@ -9,24 +9,23 @@ namespace tocsin::agent {
 
 namespace {
 
-tl::expected<io::Secret, Failure> header_secret(ProbeContext& context, const std::string& file) {
-  auto secret = context.secret(file);
+tl::expected<io::Secret, Failure> header_secret(ProbeContext& context, const SecretRef& ref) {
+  auto secret = context.secret(ref);
   if (!secret) return tl::unexpected{Failure{Reason::kPolicySecret, secret.error().text}};
   const std::string& text = secret->reveal();
   const bool sendable = !text.empty() && std::none_of(text.begin(), text.end(), [](char c) {
     return c == '\r' || c == '\n' || c == '\0';
   });
-  const std::string name = printable(file, 100);
   if (!sendable) {
     return tl::unexpected{Failure{Reason::kPolicySecret,
-                                  fmt::format("secret file {}: expected one line of text", name)}};
+                                  fmt::format("{}: expected one line of text", describe(ref))}};
   }
   if (text.size() < HttpCredentials::kStruckMin) {
-    return tl::unexpected{Failure{
-        Reason::kPolicySecret,
-        fmt::format("secret file {}: expected at least {} bytes, since a shorter secret cannot be "
-                    "told apart in what a server answers",
-                    name, HttpCredentials::kStruckMin)}};
+    return tl::unexpected{
+        Failure{Reason::kPolicySecret,
+                fmt::format("{}: expected at least {} bytes, since a shorter secret cannot be "
+                            "told apart in what a server answers",
+                            describe(ref), HttpCredentials::kStruckMin)}};
   }
   return *std::move(secret);
 }
@@ -43,7 +42,7 @@ tl::expected<HttpCredentials, Failure> load_credentials(ProbeContext& context,
   HttpCredentials out;
   const auto keep = [&](std::string text) { out.secrets.emplace_back(std::move(text)); };
   if (target.auth.kind != HttpAuth::Kind::kNone) {
-    auto secret = header_secret(context, target.auth.secret_file);
+    auto secret = header_secret(context, target.auth.secret);
     if (!secret) return tl::unexpected{std::move(secret).error()};
     const std::string& text = secret->reveal();
     keep(text);
@@ -54,7 +53,7 @@ tl::expected<HttpCredentials, Failure> load_credentials(ProbeContext& context,
       out.headers.push_back({"Authorization", "Bearer " + text});
     }
   }
-  for (const Header& header : target.secret_headers) {
+  for (const SecretHeader& header : target.secret_headers) {
     auto secret = header_secret(context, header.value);
     if (!secret) return tl::unexpected{std::move(secret).error()};
     keep(secret->reveal());
@@ -62,15 +61,15 @@ tl::expected<HttpCredentials, Failure> load_credentials(ProbeContext& context,
   }
   const ProxySettings* proxy = target.proxy.empty() ? nullptr : context.proxy(target.proxy);
   if (proxy != nullptr && !proxy->username.empty()) {
-    auto secret = header_secret(context, proxy->secret_file);
+    auto secret = header_secret(context, SecretRef::file(proxy->secret_file));
     if (!secret) return tl::unexpected{std::move(secret).error()};
     keep(secret->reveal());
     out.proxy_headers.push_back(
         {"Proxy-Authorization", basic_authorization(proxy->username, secret->reveal())});
     keep(out.proxy_headers.back().value.substr(6));
   }
-  if (!target.client_cert_file.empty()) {
-    auto identity = context.identity(target.client_cert_file, target.client_key_file);
+  if (!target.client_cert.empty()) {
+    auto identity = context.identity(target.client_cert, target.client_key);
     if (!identity) return tl::unexpected{Failure{Reason::kPolicySecret, identity.error().text}};
     out.identity = *std::move(identity);
   }

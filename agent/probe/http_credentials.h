@@ -2,8 +2,9 @@
 // Question answered here: what does a monitor know that nobody else may, and how does it stay out
 // of the evidence?
 //
-// Secrets are files of the agent's `secrets_dir` (DEC-12), read for each attempt so that a changed
-// file needs no restart. They are in memory while the attempt runs.
+// Secrets are files of the agent's `secrets_dir`, read for each attempt so that a changed file
+// needs no restart, or come from the collector (DEC-12). They are in the clear while the attempt
+// runs.
 
 #include "agent/probe/probe_context.h"
 #include "common/io/secret.h"
@@ -18,7 +19,7 @@ namespace tocsin::agent {
 
 struct HttpCredentials {
   /// Shorter texts are not struck out: they would turn up by chance.
-  static constexpr std::size_t kStruckMin = 4;
+  static constexpr std::size_t kStruckMin = kSecretBytesMin;
 
   std::vector<Header> headers;        ///< Authorization and the secret ones, with their values.
   std::vector<Header> proxy_headers;  ///< Proxy-Authorization, for the proxy alone; may be empty.
@@ -26,7 +27,7 @@ struct HttpCredentials {
   std::vector<io::Secret> secrets;  ///< In every form that was sent, for strike_out.
 };
 
-/// policy.secret, naming the file, when one is missing, empty or not usable. A line break at the
+/// policy.secret, naming it, when one is missing, empty or not usable. A line break at the
 /// end of a file is not part of the secret.
 tl::expected<HttpCredentials, Failure> load_credentials(ProbeContext& context,
                                                         const HttpTarget& target);

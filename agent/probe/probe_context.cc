@@ -92,23 +92,32 @@ Expected<std::shared_ptr<io::Resolver>> ProbeContext::resolver_at(const io::DnsS
   return made;
 }
 
-Expected<io::Secret> ProbeContext::secret(const std::string& name) const {
-  if (options_.secrets_dir.empty()) {
-    return fail(Errc::kNotFound, "secret file {}: no secrets_dir was given", printable(name, 100));
+Expected<io::Secret> ProbeContext::secret(const SecretRef& ref) const {
+  std::string text;
+  if (ref.kind == SecretRef::Kind::kStored) {
+    if (options_.stored == nullptr) {
+      return fail(Errc::kNotFound, "{}: only a running agent has secrets of the collector",
+                  describe(ref));
+    }
+    TRY_ASSIGN(const io::Secret stored, options_.stored->open(ref.name));
+    text = stored.reveal();
+  } else if (options_.secrets_dir.empty()) {
+    return fail(Errc::kNotFound, "{}: no secrets_dir was given", describe(ref));
+  } else {
+    TRY_ASSIGN(text, io::read_secret_file(options_.secrets_dir, ref.name));
   }
-  TRY_ASSIGN(std::string text, io::read_secret_file(options_.secrets_dir, name));
   while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.pop_back();
   return io::Secret{std::move(text)};
 }
 
 Expected<std::shared_ptr<const io::TlsIdentity>> ProbeContext::identity(
-    const std::string& certificate_file, const std::string& key_file) {
-  TRY_ASSIGN(io::Secret certificate, secret(certificate_file));
+    const SecretRef& certificate_ref, const SecretRef& key_ref) {
+  TRY_ASSIGN(io::Secret certificate, secret(certificate_ref));
   io::Secret key;
-  if (!key_file.empty()) {
-    TRY_ASSIGN(key, secret(key_file));
+  if (!key_ref.empty()) {
+    TRY_ASSIGN(key, secret(key_ref));
   }
-  const std::pair name{certificate_file, key_file};
+  const std::pair name{describe(certificate_ref), describe(key_ref)};
   const auto known = identities_.find(name);
   if (known != identities_.end() &&
       known->second.certificate_pem.reveal() == certificate.reveal() &&
@@ -117,8 +126,8 @@ Expected<std::shared_ptr<const io::TlsIdentity>> ProbeContext::identity(
   }
   auto made = io::TlsIdentity::from_pem(certificate.reveal(), key.reveal());
   if (!made) {
-    return fail(made.error().code, "secret file {}: {}",
-                printable(key_file.empty() ? certificate_file : key_file, 100), made.error().text);
+    return fail(made.error().code, "{}: {}", describe(key_ref.empty() ? certificate_ref : key_ref),
+                made.error().text);
   }
   if (identities_.size() >= kIdentitiesMax) identities_.clear();
   identities_[name] = {std::move(certificate), std::move(key), *made};

@@ -3,6 +3,7 @@
 
 #include "agent/probe/connection_store.h"
 #include "agent/probe/proxy_settings.h"
+#include "agent/probe/secret_store.h"
 #include "common/base/time.h"
 #include "common/io/dns_channel.h"
 #include "common/io/event_loop.h"
@@ -11,6 +12,7 @@
 #include "common/io/tls_context.h"
 #include "common/io/tls_identity.h"
 #include "common/model/egress.h"
+#include "common/model/monitor_spec.h"
 
 #include <array>
 #include <functional>
@@ -37,6 +39,7 @@ class ProbeContext {
     /// Load the roots now (100 ms) instead of within the first HTTPS check's `tls` phase.
     bool load_roots = true;
     std::string secrets_dir = {};
+    const SecretStore* stored = nullptr;  ///< Outlives the context; null: there are none.
     std::vector<ProxySettings> proxies = {};
   };
 
@@ -72,13 +75,13 @@ class ProbeContext {
   /// it is used.
   Expected<std::shared_ptr<io::Resolver>> resolver_at(const io::DnsServer& server);
 
-  /// The content of a file of `secrets_dir`, without a line break at its end. Reads the disk.
-  Expected<io::Secret> secret(const std::string& name) const;
+  /// Without a line break at its end. A file is read from the disk at each call.
+  Expected<io::Secret> secret(const SecretRef& ref) const;
 
-  /// The certificate and key of these secret files; `key_file` may be empty. The files are read at
-  /// each call, decoded again only when they have changed.
-  Expected<std::shared_ptr<const io::TlsIdentity>> identity(const std::string& certificate_file,
-                                                            const std::string& key_file);
+  /// The certificate and key of these secrets; `key` may be empty. Both are asked for at each call,
+  /// decoded again only when they have changed.
+  Expected<std::shared_ptr<const io::TlsIdentity>> identity(const SecretRef& certificate,
+                                                            const SecretRef& key);
 
   /// By its name in the agent's file; null: there is none. Valid with the context.
   const ProxySettings* proxy(std::string_view name) const;

@@ -68,6 +68,7 @@ Expected<std::unique_ptr<ProbePool>> ProbePool::open(io::EventLoop& loop,
                                                      .hosts_path = std::move(options.hosts_path),
                                                      .load_roots = options.load_roots,
                                                      .secrets_dir = std::move(options.secrets_dir),
+                                                     .stored = options.stored,
                                                      .proxies = std::move(options.proxies)}));
   return std::unique_ptr<ProbePool>{new ProbePool{std::move(context)}};
 }

@@ -20,6 +20,7 @@
 namespace tocsin::agent {
 
 class ProbeContext;
+class SecretStore;
 
 struct ProbePoolOptions {
   EgressPolicy egress;
@@ -31,6 +32,8 @@ struct ProbePoolOptions {
   bool load_roots = true;              ///< At open, not within the first HTTPS check.
   std::string secrets_dir;             ///< Where the files are that monitors name; empty: nowhere.
   std::vector<ProxySettings> proxies;  ///< That monitors may name.
+  /// Secrets of the collector; outlives the pool. Null: there are none.
+  const SecretStore* stored = nullptr;
 };
 
 /// One thread: the loop's. Every handle must be destroyed before the pool. The process ignores

@@ -135,6 +135,7 @@ void Api::add_routes(Router& router) {
   add_history(router);
   add_access(router);
   add_reports(router);
+  add_secrets(router);
   add_events(router);
   add_sessions(router);
   add_parts(router);

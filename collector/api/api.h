@@ -29,6 +29,7 @@
 #include "common/codec/node.h"
 #include "common/io/event_loop.h"
 #include "common/io/password_pool.h"
+#include "common/io/secret_box.h"
 
 #include <functional>
 #include <map>
@@ -69,6 +70,7 @@ class Api {
     std::string public_url;       ///< As configured; may be empty.
     bool secure_cookies = false;  ///< People come by https.
     EnrolmentMaker new_enrolment;
+    const io::SecretBox& box;  ///< Seals secrets that monitors name.
   };
 
   explicit Api(Ports ports);
@@ -115,6 +117,7 @@ class Api {
   void add_history(Router& router);
   void add_access(Router& router);
   void add_reports(Router& router);
+  void add_secrets(Router& router);
   void add_events(Router& router);
   void add_parts(Router& router);
   template <class Part>

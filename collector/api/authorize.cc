@@ -38,6 +38,7 @@ constexpr std::array kRules = {
     Rule{"contact-methods", Role::kEditor, Role::kAdmin},
     Rule{"notification-rules", Role::kEditor, Role::kAdmin},
     Rule{"tokens", Role::kAdmin, Role::kAdmin},
+    Rule{"secrets", Role::kEditor, Role::kEditor},
     Rule{"audit", Role::kAdmin, Role::kAdmin},
 };
 

@@ -20,6 +20,7 @@
 #include "collector/channels/store_alarm.h"
 #include "collector/channels/trouble_reporter.h"
 #include "collector/channels/webhook.h"
+#include "collector/core/ack_link.h"
 #include "collector/engine/store_outbox.h"
 #include "collector/ingest/ingest.h"
 #include "collector/ports/view_source.h"
@@ -35,6 +36,7 @@
 #include "common/io/privileges.h"
 #include "common/io/random.h"
 #include "common/io/sd_notify.h"
+#include "common/io/secret_box.h"
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -117,6 +119,7 @@ struct Collector::Impl {
   io::EventLoop& loop;
   io::CurveKeyPair keys;
   io::Secret ack_key;
+  std::optional<io::SecretBox> box;
   LinkBox orders;
   ViewHolder views;
   io::Metrics metrics;
@@ -194,9 +197,12 @@ Started<void> Collector::Impl::open_heart() {
   auto loaded = load_keys(config.public_key_path(), config.secret_key_path());
   if (!loaded) return tl::unexpected(StartError{Exit::kFailure, {loaded.error().text}});
   keys = *std::move(loaded);
-  auto ack = load_or_make_ack_key(config.ack_key_path());
+  auto ack = load_or_make_key(config.ack_key_path(), kAckKeyBytes);
   if (!ack) return tl::unexpected(StartError{Exit::kFailure, {ack.error().text}});
   ack_key = *std::move(ack);
+  auto sealing = load_or_make_key(config.sealing_key_path(), io::SecretBox::kKeyBytes);
+  if (!sealing) return tl::unexpected(StartError{Exit::kFailure, {sealing.error().text}});
+  box.emplace(*std::move(sealing));
 
   Heart::Ports ports{orders,
                      [this](std::shared_ptr<const EngineView> view, const EngineStats& stats) {
@@ -229,7 +235,8 @@ Started<void> Collector::Impl::apply_monitors() {
 }
 
 Started<void> Collector::Impl::open_ingest() {
-  auto started = Ingest::start({config.agents, keys}, {heart->engine(), orders, ingest_clock});
+  auto started = Ingest::start({.endpoint = config.agents, .keys = keys, .box = &*box},
+                               {heart->engine(), orders, ingest_clock});
   if (!started) return tl::unexpected(start_error_at(config, "agents", started.error()));
   ingest = *std::move(started);
   return {};
@@ -322,7 +329,8 @@ Started<void> Collector::Impl::open_http() {
       new_secret, *passwords, config.public_url, config.reached_by_https(),
       [this](const EnrolmentWish& wish) {
         return make_enrolment(wish, bundle_source(), loop.now().wall);
-      }});
+      },
+      *box});
   api->add_routes(router);
   ack_links =
       std::make_unique<AckLinks>(AckLinks::Ports{loop, views, heart->engine(), *queries, ack_key});

@@ -106,6 +106,8 @@ struct CollectorConfig {
   std::string secret_key_path() const { return state_dir + "/curve.secret"; }
 
   std::string ack_key_path() const { return state_dir + "/ack.secret"; }
+
+  std::string sealing_key_path() const { return state_dir + "/sealing.secret"; }
 };
 
 /// Looks up an environment variable; a function so that tests need no real environment.

@@ -14,12 +14,12 @@
 #include "common/io/log.h"
 #include "common/io/sd_notify.h"
 #include "common/io/signals.h"
+#include "common/io/terminal.h"
 #include "common/io/tls_context.h"
 #include "common/io/yaml.h"
 
 #include <fmt/format.h>
 #include <poll.h>
-#include <termios.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -119,31 +119,11 @@ Exit init(const CollectorConfig& config) {
 
 /// One line of stdin; on a terminal asked for twice and not shown.
 Expected<io::Secret> read_password() {
-  const bool terminal = ::isatty(STDIN_FILENO) == 1;
-  termios before{};
-  if (terminal && ::tcgetattr(STDIN_FILENO, &before) != 0) {
-    return fail_errno("look at the terminal", errno);
-  }
-  const auto read_line = [&](const char* prompt) {
-    if (terminal) {
-      fmt::print(stderr, "{}", prompt);
-      termios silent = before;
-      silent.c_lflag &= ~static_cast<tcflag_t>(ECHO);
-      ::tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent);
-    }
-    std::string line;
-    std::getline(std::cin, line);
-    if (terminal) {
-      ::tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
-      fmt::print(stderr, "\n");
-    }
-    return line;
-  };
-  std::string once = read_line("New password: ");
-  if (terminal && read_line("Again: ") != once) {
-    return fail(Errc::kInvalid, "the two are not the same");
-  }
-  return io::Secret{std::move(once)};
+  TRY_ASSIGN(io::Secret once, io::ask_secret("New password: "));
+  if (!io::at_terminal()) return once;
+  TRY_ASSIGN(const io::Secret again, io::ask_secret("Again: "));
+  if (again.reveal() != once.reveal()) return fail(Errc::kInvalid, "the two are not the same");
+  return once;
 }
 
 codec::Node request_of(const CommandLine& line, const std::string& password) {

@@ -1,15 +1,14 @@
 #include "collector/app/state_dir.h"
 
-#include "collector/core/ack_link.h"
 #include "common/base/bytes.h"
 #include "common/base/strings.h"
 #include "common/io/file.h"
 #include "common/io/random.h"
 
-#include <array>
 #include <cerrno>
 #include <filesystem>
 #include <sys/stat.h>
+#include <vector>
 
 namespace tocsin::collector {
 namespace {
@@ -81,10 +80,10 @@ Expected<io::CurveKeyPair> load_keys(const std::string& public_path,
   return io::CurveKeyPair{std::move(public_key), secret};
 }
 
-Expected<io::Secret> load_or_make_ack_key(const std::string& path) {
+Expected<io::Secret> load_or_make_key(const std::string& path, std::size_t size) {
   const auto text = io::read_file(path, kKeyFileMax);
   if (!text && text.error().code == Errc::kNotFound) {
-    std::array<std::uint8_t, kAckKeyBytes> bytes{};
+    std::vector<std::uint8_t> bytes(size);
     io::fill_random(bytes);
     TRY(io::replace_file(path, as_bytes(to_base64(bytes) + "\n")));
     return io::Secret{std::string{as_view(bytes)}};
@@ -92,10 +91,9 @@ Expected<io::Secret> load_or_make_ack_key(const std::string& path) {
   if (!text) return Unexpected{text.error()};
   TRY(expect_private(path));
   Bytes key;
-  if (!from_base64(trim(*text), key) || key.size() != kAckKeyBytes) {
+  if (!from_base64(trim(*text), key) || key.size() != size) {
     return fail(Errc::kCorrupt,
-                "{}: expected {} bytes in base64; without the file a new key is made", path,
-                kAckKeyBytes);
+                "{}: expected {} bytes in base64; without the file a new key is made", path, size);
   }
   return io::Secret{std::move(key)};
 }

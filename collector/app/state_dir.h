@@ -5,11 +5,14 @@
 // Z85) and `curve.secret` (0600). `init` makes them once and never replaces them: every enrolled
 // agent has the public key pinned. `ack.secret` (0600, one line of base64) signs acknowledge links;
 // the first start makes it, and without it the links of earlier messages are worth nothing.
+// `sealing.secret` (the same form) seals the secrets in the store that monitors name; without it
+// they must be set again.
 
 #include "common/base/expected.h"
 #include "common/io/secret.h"
 #include "common/io/zmq_socket.h"
 
+#include <cstddef>
 #include <string>
 
 namespace tocsin::collector {
@@ -27,8 +30,8 @@ Expected<io::CurveKeyPair> make_keys(const std::string& public_path,
 Expected<io::CurveKeyPair> load_keys(const std::string& public_path,
                                      const std::string& secret_path);
 
-/// The bytes of the key, kAckKeyBytes of them; made when there is none. kDenied: others can read
-/// it. kCorrupt: not a key.
-Expected<io::Secret> load_or_make_ack_key(const std::string& path);
+/// The bytes of the key, so many of them; made when there is none. kDenied: others can read it.
+/// kCorrupt: not a key.
+Expected<io::Secret> load_or_make_key(const std::string& path, std::size_t size);
 
 }  // namespace tocsin::collector

@@ -25,6 +25,7 @@ struct Engine::Impl {
   Shown<AuthTables> auth;
   Shown<std::vector<ReportRow>> reports;
   Shown<std::vector<EnrolmentRow>> enrolments;
+  Shown<std::vector<SecretRow>> secrets;
 };
 
 namespace {
@@ -60,6 +61,7 @@ void Engine::restore(const Snapshot& snapshot, const std::vector<ReplayGroup>& j
   impl_->auth = {};
   impl_->reports = {};
   impl_->enrolments = {};
+  impl_->secrets = {};
 }
 
 Decision Engine::step(const Event& event, const Group& group) {
@@ -96,6 +98,8 @@ Decision Engine::step(const Event& event, const Group& group) {
                  [&](const PutReport& e) { on_put_report(t, e); },
                  [&](const AddReportUpdate& e) { on_add_report_update(t, e); },
                  [&](const DeleteReport& e) { on_delete_report(t, e); },
+                 [&](const PutSecret& e) { on_put_secret(t, e); },
+                 [&](const DeleteSecret& e) { on_delete_secret(t, e); },
                  [&](const DeliveryTrouble& e) { on_delivery_trouble(t, e); },
                  [&](const ChannelHealth& e) { on_channel_health(t, e); },
              },
@@ -156,6 +160,11 @@ EngineView Engine::view(WallTime at) const {
   view.enrolments = refresh(impl_->enrolments, s.enrolments_rev, [&] {
     std::vector<EnrolmentRow> all;
     for (const auto& [id, enrolment] : s.enrolments) all.push_back(enrolment);
+    return all;
+  });
+  view.secrets = refresh(impl_->secrets, s.secrets_rev, [&] {
+    std::vector<SecretRow> all;
+    for (const auto& [name, secret] : s.secrets) all.push_back(secret);
     return all;
   });
   for (const auto& [key, entry] : s.catalog.monitors) {

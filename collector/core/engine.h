@@ -232,6 +232,21 @@ struct DeleteReport {
   std::string actor;
 };
 
+/// Keeps a secret for monitors, in place of one of that name. kLimit: there are too many.
+struct PutSecret {
+  std::string name;
+  std::string sealed;                  ///< Under `name`.
+  std::optional<std::uint64_t> rev{};  ///< It must be this one now.
+  std::string actor;
+};
+
+/// kNotFound when there is none; kInvalid while monitors name it.
+struct DeleteSecret {
+  std::string name;
+  std::optional<std::uint64_t> rev{};
+  std::string actor;
+};
+
 /// The outbox runner: a message could not be delivered (`dead`: it was given up).
 struct DeliveryTrouble {
   NotificationId notification;
@@ -265,7 +280,7 @@ using Event =
                  RemoveEnrolment, ReassignIncident, AddIncidentNote, WatchIncident, SendTest,
                  SetPassword, AddToken, RevokeToken, TouchTokens, OpenSession, CloseSessions,
                  PutReport, AddReportUpdate, DeleteReport, DeliveryTrouble, ChannelHealth,
-                 TouchSession>;
+                 TouchSession, PutSecret, DeleteSecret>;
 
 // --- effects, only after the commit ---
 
@@ -398,7 +413,8 @@ struct EngineView {
   std::shared_ptr<const AuthTables> auth;
   std::shared_ptr<const std::vector<ReportRow>> reports;  ///< Newest first.
   std::shared_ptr<const std::vector<EnrolmentRow>> enrolments;
-  std::vector<MonitorView> monitors;  ///< In the order of their keys.
+  std::shared_ptr<const std::vector<SecretRow>> secrets;  ///< In the order of their names.
+  std::vector<MonitorView> monitors;                      ///< In the order of their keys.
   std::vector<AgentView> agents;
   std::vector<RegionView> regions;
   std::vector<IncidentRow> open_incidents;

@@ -23,7 +23,9 @@ std::optional<AgentId> place(const MonitorId& monitor, const std::vector<AgentId
 }
 
 std::uint64_t capabilities_for(const Target& target) {
-  if (std::holds_alternative<HttpTarget>(target)) return kCapHttp;
+  if (std::holds_alternative<HttpTarget>(target)) {
+    return stored_secrets(target).empty() ? kCapHttp : kCapHttp | kCapSecrets;
+  }
   if (std::holds_alternative<DnsTarget>(target)) return kCapDns;
   if (const auto* tcp = std::get_if<TcpTarget>(&target)) {
     return tcp->starttls == StartTls::kNone ? kCapTcp : kCapTcp | kCapTls;
@@ -32,8 +34,12 @@ std::uint64_t capabilities_for(const Target& target) {
 }
 
 std::string missing_kinds(std::uint64_t capabilities) {
-  constexpr std::array<std::pair<std::uint64_t, std::string_view>, 4> kKinds{
-      {{kCapHttp, "http"}, {kCapTcp, "tcp"}, {kCapDns, "dns"}, {kCapTls, "tls"}}};
+  constexpr std::array<std::pair<std::uint64_t, std::string_view>, 5> kKinds{
+      {{kCapHttp, "http"},
+       {kCapTcp, "tcp"},
+       {kCapDns, "dns"},
+       {kCapTls, "tls"},
+       {kCapSecrets, "http with secrets of the collector"}}};
   std::string out;
   for (const auto& [bit, name] : kKinds) {
     if ((capabilities & bit) != 0) continue;

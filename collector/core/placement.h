@@ -18,11 +18,11 @@ namespace tocsin::collector {
 /// Nothing when there is no agent: what an unreachable region runs stays where it is.
 std::optional<AgentId> place(const MonitorId& monitor, const std::vector<AgentId>& agents);
 
-/// Bits of Hello::capabilities that an agent must have to run it: an assignment with a kind of
-/// target that it does not know is unreadable to it as a whole.
+/// Bits of Hello::capabilities that an agent must have to run it; to one without them the series
+/// would have no data.
 std::uint64_t capabilities_for(const Target& target);
 
-/// Kinds of checks outside `capabilities`, "tls, dns"; empty: none.
+/// What checks need outside `capabilities`, "tls, dns"; empty: nothing.
 std::string missing_kinds(std::uint64_t capabilities);
 
 }  // namespace tocsin::collector

@@ -54,6 +54,8 @@ void put_people(const Row& row, State& s) {
     s.auth.sessions[session->digest] = *session;
   } else if (const auto* report = std::get_if<ReportRow>(&row)) {
     s.reports[report->id] = *report;
+  } else if (const auto* secret = std::get_if<SecretRow>(&row)) {
+    s.secrets[secret->name] = *secret;
   } else if (const auto* request = std::get_if<IdempotencyRow>(&row)) {
     s.requests[request->key] = *request;
   }

@@ -180,6 +180,19 @@ struct ReportRow {
   friend bool operator==(const ReportRow&, const ReportRow&) = default;
 };
 
+/// KEY name. A secret that monitors name ({secret: NAME}), sealed by the shell's key: the engine
+/// never knows what it is.
+struct SecretRow {
+  std::string name;    ///< As keys.
+  std::string sealed;  ///< A box of io::SecretBox.
+  std::uint64_t rev = 1;
+  WallTime changed;
+  std::string changed_by;
+  bool removed = false;
+
+  friend bool operator==(const SecretRow&, const SecretRow&) = default;
+};
+
 /// KEY series. Never deleted, never reused: results of old series stay readable.
 struct SeriesRow {
   SeriesId series{};
@@ -525,7 +538,7 @@ using Row = std::variant<MetaRow, CatalogRow, SeriesRow, AgentRow, EnrolmentRow,
                          AssignmentRow, VerdictRow, MonitorStateRow, RegionStateRow, IncidentRow,
                          TimelineRow, EscalationRow, OutboxRow, CancelOutbox, ResultRow, EventRow,
                          ObjectRow, CredentialRow, TokenRow, SessionRow, AuditRow, IdempotencyRow,
-                         ReportRow, HurryOutbox>;
+                         ReportRow, HurryOutbox, SecretRow>;
 
 /// One record of the journal, in step order within its group.
 struct JournalEntry {

@@ -140,6 +140,7 @@ struct State {
   std::map<EnrolmentId, EnrolmentRow> enrolments;
   AuthTables auth;
   std::map<ReportId, ReportRow> reports;  ///< All that were not deleted.
+  std::map<std::string, SecretRow> secrets;
   std::map<std::string, IdempotencyRow> requests;
   std::deque<std::pair<WallTime, std::string>> request_order;  ///< Oldest first.
   std::uint64_t audit_seq = 0;
@@ -147,6 +148,7 @@ struct State {
   std::uint64_t auth_rev = 1;
   std::uint64_t reports_rev = 1;
   std::uint64_t enrolments_rev = 1;
+  std::uint64_t secrets_rev = 1;
   /// The newest generation of each (monitor, region).
   std::map<std::pair<MonitorId, std::uint32_t>, std::uint32_t> generations;
   std::uint64_t next_incident = 1;

@@ -156,6 +156,10 @@ void on_put_report(Transition& t, const PutReport& command);
 void on_add_report_update(Transition& t, const AddReportUpdate& command);
 void on_delete_report(Transition& t, const DeleteReport& command);
 
+// --- secrets.cc ---
+void on_put_secret(Transition& t, const PutSecret& command);
+void on_delete_secret(Transition& t, const DeleteSecret& command);
+
 // --- assign.cc ---
 
 /// Places every series of the region among its agents, add-then-remove.

@@ -31,12 +31,13 @@ constexpr std::array kCommands = {
     Command{"ack", 1, 1, "the incident, such as INC-42"},
     Command{"resolve", 1, 1, "the incident, such as INC-42"},
     Command{"test-notify", 1, 1, "the key of a channel"},
+    Command{"secret", 2, 2, "set NAME or delete NAME"},
     Command{"completion", 1, 1, "the shell: bash"},
 };
 
 constexpr std::string_view kCollections =
     "monitors regions services escalation-policies channels status-pages users contact-methods "
-    "notification-rules incidents agents enrolments deliveries tokens audit";
+    "notification-rules incidents agents enrolments deliveries tokens secrets audit";
 
 }  // namespace
 
@@ -56,6 +57,8 @@ const char* usage() {
          "  ack INCIDENT          acknowledge it\n"
          "  resolve INCIDENT      resolve it by hand; [--note TEXT]\n"
          "  test-notify CHANNEL   send a test message and wait for its fate\n"
+         "  secret set NAME       keep a secret for monitors, read from -f FILE or asked for\n"
+         "  secret delete NAME    forget it\n"
          "  completion bash       print a completion script\n"
          "\n"
          "  --url URL             default http://127.0.0.1:7400, $TOCSIN_URL or login's\n"
@@ -77,6 +80,7 @@ std::string bash_completion() {
       "\"$word\")) "
       ";;\n"
       "    get) ((COMP_CWORD == 2)) && COMPREPLY=($(compgen -W '{}' -- \"$word\")) ;;\n"
+      "    secret) ((COMP_CWORD == 2)) && COMPREPLY=($(compgen -W 'set delete' -- \"$word\")) ;;\n"
       "    completion) COMPREPLY=($(compgen -W bash -- \"$word\")) ;;\n"
       "    *) ((COMP_CWORD == 1)) && COMPREPLY=($(compgen -W '{}' -- \"$word\")) ;;\n"
       "  esac\n"
@@ -177,6 +181,10 @@ Expected<CommandLine> parse_command_line(std::vector<std::string> arguments) {
   }
   if ((out.command == "apply" || out.command == "diff") && out.file.empty()) {
     return fail(Errc::kInvalid, "{} wants -f FILE", out.command);
+  }
+  if (out.command == "secret" && out.operands[0] != "set" && out.operands[0] != "delete") {
+    return fail(Errc::kInvalid, "secret wants set or delete, not {}",
+                printable(out.operands[0], 64));
   }
   if (out.command == "completion" && out.operands[0] != "bash") {
     return fail(Errc::kInvalid, "completion knows bash, not {}", printable(out.operands[0], 64));

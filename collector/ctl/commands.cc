@@ -5,8 +5,11 @@
 #include "common/base/bytes.h"
 #include "common/base/strings.h"
 #include "common/codec/json.h"
+#include "common/codec/query_string.h"
 #include "common/io/file.h"
 #include "common/io/random.h"
+#include "common/io/secret.h"
+#include "common/io/terminal.h"
 #include "common/io/yaml.h"
 
 #include <fmt/format.h>
@@ -30,6 +33,8 @@ using codec::Node;
 constexpr const char* kDefaultUrl = "http://127.0.0.1:7400";
 constexpr Duration kRunPatience = std::chrono::seconds{40};
 constexpr Duration kTestPatience = std::chrono::seconds{30};
+/// More than the collector takes, so that it is the one who says so.
+constexpr std::size_t kSecretFileMax = std::size_t{128} * 1024;
 constexpr Duration kLookEvery = std::chrono::milliseconds{500};
 
 Exit complain(const Error& error) {
@@ -135,6 +140,20 @@ bool confirmed() {
   return word == "y" || word == "yes" || word == "Y";
 }
 
+/// What was applied may name secrets that nobody has set yet. Whoever may not list them hears
+/// nothing of it.
+void tell_missing_secrets(ApiClient& client) {
+  const auto secrets = client.get("/secrets");
+  const Node* items = secrets ? secrets->find("items") : nullptr;
+  if (items == nullptr) return;
+  for (const Node& secret : items->items) {
+    if (text_of(secret, "state") != "missing") continue;
+    const std::string key = text_of(secret, "key");
+    fmt::print(stderr,
+               "tocsinctl: secret {0} is named and was never set: tocsinctl secret set {0}\n", key);
+  }
+}
+
 Exit apply(const CommandLine& line, ApiClient& client) {
   const auto tree = io::load_yaml(line.file);
   if (!tree) return complain(tree.error());
@@ -170,6 +189,7 @@ Exit apply(const CommandLine& line, ApiClient& client) {
   } else {
     fmt::print("applied\n");
   }
+  tell_missing_secrets(client);
   return Exit::kOk;
 }
 
@@ -318,6 +338,42 @@ Exit test_notify(const CommandLine& line, ApiClient& client, Clock& clock) {
   }
 }
 
+/// From a file ("-": standard input), from a pipe, or asked for without showing it.
+Expected<io::Secret> read_secret(const CommandLine& line) {
+  std::string text;
+  if (!line.file.empty() && line.file != "-") {
+    TRY_ASSIGN(text, io::read_file(line.file, kSecretFileMax));
+  } else if (io::at_terminal()) {
+    return io::ask_secret("secret: ");
+  } else {
+    text.resize(kSecretFileMax);
+    std::cin.read(text.data(), static_cast<std::streamsize>(text.size()));
+    text.resize(static_cast<std::size_t>(std::cin.gcount()));
+  }
+  return io::Secret{std::move(text)};
+}
+
+Exit secret(const CommandLine& line, ApiClient& client) {
+  const std::string& name = line.operands[1];
+  const bool set = line.operands[0] == "set";
+  Node body;
+  if (set) {
+    const auto value = read_secret(line);
+    if (!value) return complain(value.error());
+    body = Node::map({{"value", Node::string(value->reveal())}});
+  }
+  const auto done = client.ask(set ? "PUT" : "DELETE", "/secrets/" + codec::percent_encode(name),
+                               set ? &body : nullptr);
+  if (!done) return complain(done.error());
+  if (done->status >= 300) return complain(problem_error(*done));
+  if (line.json && set) {
+    fmt::print("{}", done->text);
+  } else {
+    fmt::print("secret {} is {}\n", name, set ? "set" : "deleted");
+  }
+  return Exit::kOk;
+}
+
 }  // namespace
 
 Exit run(const CommandLine& line, Clock& clock) {
@@ -333,6 +389,7 @@ Exit run(const CommandLine& line, Clock& clock) {
   if (line.command == "get") return get(line, **client);
   if (line.command == "run") return run_now(line, **client, clock);
   if (line.command == "phases") return phases(line, **client, clock);
+  if (line.command == "secret") return secret(line, **client);
   if (line.command == "test-notify") return test_notify(line, **client, clock);
   return act(line, **client);
 }

@@ -96,6 +96,8 @@ const std::map<std::string_view, std::vector<std::pair<const char*, const char*>
     {"deliveries",
      {{"CREATED", "created_at"}, {"KIND", "kind"}, {"CHANNEL", "channel"}, {"STATE", "state"}}},
     {"tokens", {{"ID", "id"}, {"ROLE", "role"}, {"PREFIX", "prefix"}, {"NAME", "name"}}},
+    {"secrets",
+     {{"KEY", "key"}, {"STATE", "state"}, {"CHANGED", "changed_at"}, {"BY", "changed_by"}}},
     {"audit",
      {{"AT", "at"}, {"ACTOR", "actor"}, {"ACTION", "action"}, {"KIND", "kind"}, {"KEY", "key"}}},
 };

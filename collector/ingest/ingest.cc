@@ -80,6 +80,7 @@ struct Ingest::Impl {
   void handle(LinkMessage message);
   void carry_out(GateOutput out, const std::string& address);
   void carry_out(Effect effect);
+  void open_secrets(Assignment& assignment);
   void send(const std::string& routing_id, const CollectorMessage& message);
   /// False: the peer is gone or was given up, and what follows would be lost as well.
   bool send_body(const std::string& routing_id, const Bytes& body, bool ack);
@@ -415,6 +416,7 @@ bool Ingest::Impl::hand_over() {
 void Ingest::Impl::carry_out(Effect effect) {
   if (auto* to_agent = std::get_if<SendToAgent>(&effect)) {
     if (const auto routing_id = gate.route(to_agent->session)) {
+      if (auto* assignment = std::get_if<Assignment>(&to_agent->message)) open_secrets(*assignment);
       send(*routing_id, to_agent->message);
     }
   } else if (auto* answer = std::get_if<AnswerEnrolment>(&effect)) {
@@ -427,6 +429,20 @@ void Ingest::Impl::carry_out(Effect effect) {
     doom(fds);
   } else if (auto* key = std::get_if<KeyChanged>(&effect)) {
     if (const auto revoked = allow.apply(*key)) doom(gate.bar(*revoked, key->public_key));
+  }
+}
+
+/// What cannot be opened goes empty, and the agent says so in place of a result.
+void Ingest::Impl::open_secrets(Assignment& assignment) {
+  for (AssignedSecret& secret : assignment.secrets) {
+    if (secret.value.empty()) continue;
+    const auto opened = options.box == nullptr
+                            ? Expected<io::Secret>{fail(Errc::kNotFound, "there is no key")}
+                            : options.box->open(secret.name, secret.value);
+    secret.value = opened ? opened->reveal() : Bytes{};
+    if (!opened && log_limit.pass("secret/" + secret.name, ports.clock.now().mono)) {
+      log::error("a secret cannot be opened: set it again", {{"error", opened.error()}});
+    }
   }
 }
 

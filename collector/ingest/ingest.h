@@ -26,6 +26,7 @@
 #include "collector/ports/event_sink.h"
 #include "common/base/clock.h"
 #include "common/io/mailbox.h"
+#include "common/io/secret_box.h"
 #include "common/io/zmq_socket.h"
 
 #include <array>
@@ -76,6 +77,8 @@ class Ingest {
     io::CurveKeyPair keys;  ///< The collector's.
     /// 0: half of what descriptors leave room for (descriptors.h); the HTTP server has the other.
     std::size_t connections_max = 0;
+    /// Opens the secrets of assignments on their way out; outlives the thread. Null: all go empty.
+    const io::SecretBox* box = nullptr;
   };
 
   /// All outlive the thread; `clock` is used by it alone. kUnavailable: the endpoint is taken.

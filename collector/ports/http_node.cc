@@ -16,23 +16,31 @@ using Errors = std::vector<FieldError>;
 
 namespace {
 
-/// `{file: NAME}`. The name's rule is validate()'s.
-std::string read_secret(const Node& node, const std::string& path, Errors& errors) {
-  std::string file;
+/// `{secret: NAME}` or `{file: NAME}`. The name's rule is validate()'s.
+SecretRef read_secret(const Node& node, const std::string& path, Errors& errors) {
   if (node.kind != Node::Kind::kMap) {
-    errors.push_back({path, fmt::format("{}expected {{file: NAME}}: a secret is never written here "
-                                        "but in a file of the agent's secrets_dir",
-                                        describe(node.mark))});
-    return file;
+    errors.push_back(
+        {path, fmt::format("{}expected {{secret: NAME}} or {{file: NAME}}: a secret is never "
+                           "written here but kept by the collector (tocsinctl secret), or in a "
+                           "file of the agent's secrets_dir",
+                           describe(node.mark))});
+    return {};
   }
   MapReader reader{node, path, errors};
+  std::string file;
+  std::string stored;
   reader.text("file", file);
-  if (file.empty()) reader.error("file", "expected the name of a file in the agent's secrets_dir");
+  reader.text("secret", stored);
+  if (file.empty() == stored.empty()) {
+    reader.error(stored.empty() ? "secret" : "file",
+                 "expected either secret, the name of a secret of the collector, or file, that of "
+                 "a file in the agent's secrets_dir");
+  }
   reader.finish();
-  return file;
+  return stored.empty() ? SecretRef::file(std::move(file)) : SecretRef::stored(std::move(stored));
 }
 
-void read_secret(MapReader& reader, std::string_view key, std::string& out, Errors& errors) {
+void read_secret(MapReader& reader, std::string_view key, SecretRef& out, Errors& errors) {
   const Node* node = reader.child(key);
   if (node != nullptr) out = read_secret(*node, reader.path_of(key), errors);
 }
@@ -48,8 +56,8 @@ void read_headers(MapReader& reader, HttpTarget& out, Errors& errors) {
       } else if (value.kind == Node::Kind::kString || value.kind == Node::Kind::kNumber) {
         out.headers.push_back({name, value.text});
       } else {
-        errors.push_back(
-            {path, fmt::format("{}expected text or {{file: NAME}}", describe(value.mark))});
+        errors.push_back({path, fmt::format("{}expected text, {{secret: NAME}} or {{file: NAME}}",
+                                            describe(value.mark))});
       }
     }
     return;
@@ -98,17 +106,19 @@ void read_auth(MapReader& reader, HttpAuth& out, Errors& errors) {
   const Node* bearer = auth.child("bearer");
   if ((basic == nullptr) == (bearer == nullptr)) {
     reader.error("auth",
-                 "expected one of basic: {username: NAME, password: {file: NAME}} and "
-                 "bearer: {file: NAME}");
+                 "expected one of basic: {username: NAME, password: {secret: NAME}} and "
+                 "bearer: {secret: NAME}");
   } else if (bearer != nullptr) {
     out.kind = HttpAuth::Kind::kBearer;
-    out.secret_file = read_secret(*bearer, path + ".bearer", errors);
+    out.secret = read_secret(*bearer, path + ".bearer", errors);
   } else {
     out.kind = HttpAuth::Kind::kBasic;
     MapReader inner{*basic, path + ".basic", errors};
     inner.text("username", out.username);
-    read_secret(inner, "password", out.secret_file, errors);
-    if (!inner.has("password")) inner.error("password", "expected {file: NAME}");
+    read_secret(inner, "password", out.secret, errors);
+    if (!inner.has("password")) {
+      inner.error("password", "expected {secret: NAME} or {file: NAME}");
+    }
     inner.finish();
   }
   auth.finish();
@@ -157,7 +167,10 @@ void read_body_max(MapReader& reader, std::uint32_t& out) {
   out = value * factor;
 }
 
-Node secret_node(const std::string& file) { return Node::map({{"file", Node::string(file)}}); }
+Node secret_node(const SecretRef& ref) {
+  const bool stored = ref.kind == SecretRef::Kind::kStored;
+  return Node::map({{stored ? "secret" : "file", Node::string(ref.name)}});
+}
 
 Node headers_to_node(const HttpTarget& http) {
   Node map = Node::map();
@@ -171,7 +184,7 @@ Node headers_to_node(const HttpTarget& http) {
   for (const Header& h : http.headers) {
     add(h.name, Node::string(h.value), Node::string(fmt::format("{}: {}", h.name, h.value)));
   }
-  for (const Header& h : http.secret_headers) {
+  for (const SecretHeader& h : http.secret_headers) {
     add(h.name, secret_node(h.value), Node::map({{h.name, secret_node(h.value)}}));
   }
   return twice ? list : map;
@@ -189,19 +202,16 @@ void set_credentials(Node& out, const HttpTarget& http) {
     case HttpAuth::Kind::kNone:
       break;
     case HttpAuth::Kind::kBasic:
-      out.set(
-          "auth",
-          Node::map({{"basic", Node::map({{"username", Node::string(http.auth.username)},
-                                          {"password", secret_node(http.auth.secret_file)}})}}));
+      out.set("auth",
+              Node::map({{"basic", Node::map({{"username", Node::string(http.auth.username)},
+                                              {"password", secret_node(http.auth.secret)}})}}));
       break;
     case HttpAuth::Kind::kBearer:
-      out.set("auth", Node::map({{"bearer", secret_node(http.auth.secret_file)}}));
+      out.set("auth", Node::map({{"bearer", secret_node(http.auth.secret)}}));
       break;
   }
-  if (!http.client_cert_file.empty()) {
-    out.set("client_certificate", secret_node(http.client_cert_file));
-  }
-  if (!http.client_key_file.empty()) out.set("client_key", secret_node(http.client_key_file));
+  if (!http.client_cert.empty()) out.set("client_certificate", secret_node(http.client_cert));
+  if (!http.client_key.empty()) out.set("client_key", secret_node(http.client_key));
 }
 
 }  // namespace
@@ -217,8 +227,8 @@ HttpTarget read_http_target(MapReader& reader, Errors& errors) {
   reader.boolean("verify", http.verify);
   reader.text("ca", http.ca_pem);
   read_auth(reader, http.auth, errors);
-  read_secret(reader, "client_certificate", http.client_cert_file, errors);
-  read_secret(reader, "client_key", http.client_key_file, errors);
+  read_secret(reader, "client_certificate", http.client_cert, errors);
+  read_secret(reader, "client_key", http.client_key, errors);
   reader.text("server_name", http.server_name);
   reader.text("resolver", http.resolver);
   read_version(reader, http.version);

@@ -66,6 +66,8 @@ class Writer {
 
   void operator()(const ReportRow& r) { keep(s_.reports, r.id, r); }
 
+  void operator()(const SecretRow& r) { keep(s_.secrets, r.name, r); }
+
   void operator()(const HurryOutbox& r) {
     for (auto& [id, entry] : s_.outbox) {
       OutboxItem& item = entry.item;
@@ -192,6 +194,7 @@ Expected<Snapshot> MemoryStore::load() {
   append(out.rows, state_.sessions);
   append(out.rows, state_.requests);
   append(out.rows, state_.reports);
+  append(out.rows, state_.secrets);
   append(out.rows, state_.series);
   append(out.rows, state_.agents);
   append(out.rows, state_.enrolments);

@@ -66,6 +66,7 @@ class MemoryStore final : public Store {
     std::map<std::uint64_t, AuditRow> audit;
     std::map<std::string, IdempotencyRow> requests;
     std::map<ReportId, ReportRow> reports;
+    std::map<std::string, SecretRow> secrets;
     std::map<SeriesId, std::shared_ptr<SeriesResults>> results;
     std::map<std::pair<Uuid, SeriesId>, ResultRow> one_off_results;
     std::map<NotificationId, OutboxEntry> outbox;

@@ -860,6 +860,21 @@ struct Mapping<ReportRow> {
 };
 
 template <>
+struct Mapping<SecretRow> {
+  static constexpr const char* kName = "secrets";
+  static constexpr std::size_t kKey = 1;
+
+  template <class V, class R>
+  static void columns(V& v, R& r) {
+    v("name", r.name);
+    v("sealed", r.sealed);
+    v("rev", r.rev);
+    v("changed_us", r.changed);
+    v("changed_by", r.changed_by);
+  }
+};
+
+template <>
 struct Mapping<SeriesRow> {
   static constexpr const char* kName = "series";
   static constexpr std::size_t kKey = 1;
@@ -1257,6 +1272,7 @@ TOCSIN_MAPPED(SessionRow);
 TOCSIN_MAPPED(AuditRow);
 TOCSIN_MAPPED(IdempotencyRow);
 TOCSIN_MAPPED(ReportRow);
+TOCSIN_MAPPED(SecretRow);
 TOCSIN_MAPPED(SeriesRow);
 TOCSIN_MAPPED(AgentRow);
 TOCSIN_MAPPED(EnrolmentRow);

@@ -64,8 +64,8 @@ struct TableDef {
 
 /// Defined for MetaRow, the catalogue's objects (RegionSpec, MonitorEntry, ServiceSpec, PolicySpec,
 /// ChannelSpec, StatusPageSpec, UserSpec), ObjectRow, CredentialRow, TokenRow, SessionRow,
-/// AuditRow, IdempotencyRow, ReportRow, SeriesRow, AgentRow, EnrolmentRow, StreamRow,
-/// AssignmentRow, VerdictRow, MonitorStateRow, RegionStateRow, IncidentRow, TimelineRow,
+/// AuditRow, IdempotencyRow, ReportRow, SecretRow, SeriesRow, AgentRow, EnrolmentRow,
+/// StreamRow, AssignmentRow, VerdictRow, MonitorStateRow, RegionStateRow, IncidentRow, TimelineRow,
 /// EscalationRow, EventRow, StoredOutboxItem and Delivery.
 template <class T>
 const TableDef& table();

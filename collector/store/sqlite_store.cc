@@ -385,6 +385,7 @@ Expected<Snapshot> SqliteStore::load() {
   TRY(impl_->read_table<SessionRow>("ORDER BY digest", rows));
   TRY(impl_->read_table<IdempotencyRow>("ORDER BY key", rows));
   TRY(impl_->read_table<ReportRow>("ORDER BY id", rows));
+  TRY(impl_->read_table<SecretRow>("ORDER BY name", rows));
   TRY(impl_->read_table<SeriesRow>("ORDER BY series", rows));
   TRY(impl_->read_table<AgentRow>("ORDER BY agent", rows));
   TRY(impl_->read_table<EnrolmentRow>("ORDER BY id", rows));
@@ -631,6 +632,7 @@ std::vector<std::string> SqliteStore::check_mapping() {
   impl_->check_table<AuditRow>(wrong);
   impl_->check_table<IdempotencyRow>(wrong);
   impl_->check_table<ReportRow>(wrong);
+  impl_->check_table<SecretRow>(wrong);
   impl_->check_table<SeriesRow>(wrong);
   impl_->check_table<AgentRow>(wrong);
   impl_->check_table<EnrolmentRow>(wrong);

@@ -8,6 +8,7 @@
 // A session: the agent connects with a fresh routing id and says Hello; the collector answers
 // Welcome (or Refused); then frames, acks, heartbeats and assignments flow until either side goes.
 
+#include "common/base/bytes.h"
 #include "common/base/id.h"
 #include "common/base/time.h"
 #include "common/model/check_result.h"
@@ -31,7 +32,8 @@ inline constexpr std::uint32_t kProtocolVersionMin = 1;
 inline constexpr std::uint64_t kCapHttp = 1;
 inline constexpr std::uint64_t kCapTcp = 2;
 inline constexpr std::uint64_t kCapDns = 4;
-inline constexpr std::uint64_t kCapTls = 8;  ///< And TCP with STARTTLS.
+inline constexpr std::uint64_t kCapTls = 8;       ///< And TCP with STARTTLS.
+inline constexpr std::uint64_t kCapSecrets = 16;  ///< Secrets that come with the assignment.
 
 enum class AgentHealth : std::uint8_t {
   kHealthy = 1,
@@ -184,8 +186,20 @@ struct AssignedSeries {
   SlotGrid grid;
   bool confirm = true;  ///< Send Suspicion at the first failed attempt.
   ProbeSpec spec;
+  /// Why `spec`, then empty, could not be read: a newer collector says what this agent does not
+  /// know. Such a series has no data; the others run.
+  std::string unreadable = {};
 
   friend bool operator==(const AssignedSeries&, const AssignedSeries&) = default;
+};
+
+/// A secret of the collector that assigned specs name. The link carries its bytes, under CURVE;
+/// within each program it is what that program's own key has sealed (common/io/secret_box.h).
+struct AssignedSecret {
+  std::string name;
+  Bytes value;  ///< Empty: the collector has none of that name, or cannot open it.
+
+  friend bool operator==(const AssignedSecret&, const AssignedSecret&) = default;
 };
 
 /// A delta from `base` to `epoch`; base 0 is the whole assignment. `put` adds or replaces by
@@ -197,6 +211,7 @@ struct Assignment {
   std::vector<AssignedSeries> put;
   std::vector<SeriesId> drop;
   bool more = false;
+  std::vector<AssignedSecret> secrets = {};  ///< What `put` names; replaces by name.
 
   friend bool operator==(const Assignment&, const Assignment&) = default;
 };

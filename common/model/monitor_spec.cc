@@ -90,11 +90,17 @@ bool is_resolver(std::string_view s) {
          value != 0;
 }
 
-constexpr std::string_view kSecretFileRule =
-    "expected {file: NAME}, a file in the agent's secrets_dir, without slashes";
+constexpr std::string_view kSecretRule =
+    "expected {secret: NAME}, a secret of the collector, or {file: NAME}, a file in the agent's "
+    "secrets_dir, without slashes";
+
+bool names_secret(const SecretRef& secret) {
+  return secret.kind == SecretRef::Kind::kStored ? is_key(secret.name)
+                                                 : is_secret_file(secret.name);
+}
 
 bool names_header(const HttpTarget& http, std::string_view name) {
-  const auto is = [&](const Header& h) { return iequals(h.name, name); };
+  const auto is = [&](const auto& h) { return iequals(h.name, name); };
   return std::any_of(http.headers.begin(), http.headers.end(), is) ||
          std::any_of(http.secret_headers.begin(), http.secret_headers.end(), is);
 }
@@ -102,7 +108,7 @@ bool names_header(const HttpTarget& http, std::string_view name) {
 void check_credentials(const HttpTarget& http, Errors& errors) {
   using Kind = HttpAuth::Kind;
   if (http.auth.kind != Kind::kNone) {
-    errors.expect(is_secret_file(http.auth.secret_file), "auth", "{}", kSecretFileRule);
+    errors.expect(names_secret(http.auth.secret), "auth", "{}", kSecretRule);
     errors.expect(!names_header(http, "authorization"), "auth",
                   "expected either auth or a header Authorization, not both");
   }
@@ -112,16 +118,16 @@ void check_credentials(const HttpTarget& http, Errors& errors) {
   errors.expect(http.auth.kind != Kind::kBasic || user_ok, "auth",
                 "expected a username of 1 to 256 bytes without a colon");
   for (std::size_t i = 0; i < http.secret_headers.size(); ++i) {
-    const Header& h = http.secret_headers[i];
-    errors.expect(is_header_name(h.name) && is_secret_file(h.value),
+    const SecretHeader& h = http.secret_headers[i];
+    errors.expect(is_header_name(h.name) && names_secret(h.value),
                   fmt::format("headers[{}]", http.headers.size() + i),
-                  "expected a header name, and {{file: NAME}} without slashes");
+                  "expected a header name, and {{secret: NAME}} or {{file: NAME}}");
   }
-  errors.expect(http.client_cert_file.empty() || is_secret_file(http.client_cert_file),
-                "client_certificate", "{}", kSecretFileRule);
-  errors.expect(http.client_key_file.empty() ||
-                    (is_secret_file(http.client_key_file) && !http.client_cert_file.empty()),
-                "client_key", "{}, and a client_certificate", kSecretFileRule);
+  errors.expect(http.client_cert.empty() || names_secret(http.client_cert), "client_certificate",
+                "{}", kSecretRule);
+  errors.expect(
+      http.client_key.empty() || (names_secret(http.client_key) && !http.client_cert.empty()),
+      "client_key", "{}, and a client_certificate", kSecretRule);
 }
 
 void check_connection(const HttpTarget& http, Errors& errors) {
@@ -455,6 +461,27 @@ std::optional<StartTls> starttls_from_name(std::string_view name) {
     if (name == to_string(protocol)) return protocol;
   }
   return std::nullopt;
+}
+
+std::string describe(const SecretRef& secret) {
+  return fmt::format("secret {}{}", secret.kind == SecretRef::Kind::kFile ? "file " : "",
+                     printable(secret.name, 100));
+}
+
+std::vector<std::string> stored_secrets(const Target& target) {
+  std::vector<std::string> out;
+  const auto* http = std::get_if<HttpTarget>(&target);
+  if (http == nullptr) return out;
+  const auto add = [&](const SecretRef& secret) {
+    if (secret.kind == SecretRef::Kind::kStored && !secret.empty()) out.push_back(secret.name);
+  };
+  add(http->auth.secret);
+  for (const SecretHeader& header : http->secret_headers) add(header.value);
+  add(http->client_cert);
+  add(http->client_key);
+  std::sort(out.begin(), out.end());
+  out.erase(std::unique(out.begin(), out.end()), out.end());
+  return out;
 }
 
 const char* type_name(const Target& target) {

@@ -14,6 +14,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -28,14 +29,47 @@ struct Header {
   friend bool operator==(const Header&, const Header&) = default;
 };
 
-/// Who the request says it is (RFC 7617, RFC 6750). The secret itself is never in a spec: it is the
-/// content of a file of that name in the agent's `secrets_dir`.
+/// Where a secret is; the secret itself is never in a spec (DEC-12).
+struct SecretRef {
+  enum class Kind : std::uint8_t {
+    kFile = 0,    ///< The content of a file of that name in the agent's `secrets_dir`.
+    kStored = 1,  ///< The collector's secret of that name (a key), which the assignment brings.
+  };
+
+  std::string name;  ///< Empty: none is named.
+  Kind kind = Kind::kFile;
+
+  static SecretRef file(std::string name) { return {std::move(name), Kind::kFile}; }
+
+  static SecretRef stored(std::string name) { return {std::move(name), Kind::kStored}; }
+
+  bool empty() const { return name.empty(); }
+
+  friend bool operator==(const SecretRef&, const SecretRef&) = default;
+};
+
+/// For people: "secret file NAME", "secret NAME".
+std::string describe(const SecretRef& secret);
+
+/// Bytes of a secret that the collector keeps. A shorter one could not be told apart in what a
+/// server sends back.
+inline constexpr std::size_t kSecretBytesMin = 4;
+inline constexpr std::size_t kSecretBytesMax = 64 * 1024;
+
+struct SecretHeader {
+  std::string name;
+  SecretRef value;
+
+  friend bool operator==(const SecretHeader&, const SecretHeader&) = default;
+};
+
+/// Who the request says it is (RFC 7617, RFC 6750).
 struct HttpAuth {
   enum class Kind : std::uint8_t { kNone = 0, kBasic = 1, kBearer = 2 };
 
   Kind kind = Kind::kNone;
-  std::string username;     ///< Only kBasic; at most 256 bytes, no colon.
-  std::string secret_file;  ///< The password or the token.
+  std::string username;  ///< Only kBasic; at most 256 bytes, no colon.
+  SecretRef secret;      ///< The password or the token.
 
   friend bool operator==(const HttpAuth&, const HttpAuth&) = default;
 };
@@ -62,15 +96,15 @@ struct HttpTarget {
   bool verify = true;           ///< Certificate chain and name.
   std::string ca_pem;           ///< Instead of the system's roots when not empty.
   HttpAuth auth;
-  std::vector<Header> secret_headers;  ///< Values are names of secret files; 20 with `headers`.
+  std::vector<SecretHeader> secret_headers;  ///< 20 with `headers`.
   std::string
       server_name;  ///< SNI and the certificate's name at the URL's own origin; empty: its host.
   std::string resolver;  ///< As of DnsTarget, for host names; empty: the agent's.
   HttpVersion version = HttpVersion::kAuto;
   bool allow_downgrade = false;  ///< Redirects from https to http are followed.
   std::string proxy;             ///< A name among the agent's `proxies`; empty: none.
-  std::string client_cert_file;  ///< Secret file, PEM: certificate, chain and, if alone, the key.
-  std::string client_key_file;   ///< Secret file, PEM; empty: in client_cert_file.
+  SecretRef client_cert;         ///< PEM: certificate, chain and, if alone, the key.
+  SecretRef client_key;          ///< PEM; empty: in client_cert.
   ConnectionMode connection = ConnectionMode::kCold;
   std::uint32_t body_max = 0;  ///< Bytes of the body that are kept, 1 KiB..1 MiB; 0: the default.
 
@@ -249,6 +283,9 @@ Expected<AddressPort> parse_address_port(std::string_view text, std::uint16_t po
 /// Every rule of a spec at once, paths relative to the monitor ("timeout"). Empty: valid. Does not
 /// look at other objects (unknown regions or services are the catalogue's business).
 std::vector<FieldError> validate(const MonitorSpec& spec);
+
+/// Names of the collector's secrets that the target needs, each once, in order.
+std::vector<std::string> stored_secrets(const Target& target);
 
 const char* to_string(HttpVersion version);
 const char* to_string(ConnectionMode mode);

@@ -226,10 +226,15 @@ void write(const Assignment& in, v1::CollectorEnvelope& envelope) {
     o.set_interval_ms(static_cast<std::uint64_t>(s.grid.interval_ms));
     o.set_phase_ms(static_cast<std::uint64_t>(s.grid.phase_ms));
     o.set_confirm(s.confirm);
-    to_proto(s.spec, *o.mutable_spec());
+    if (s.unreadable.empty()) to_proto(s.spec, *o.mutable_spec());
   }
   for (const SeriesId series : in.drop) out.add_drop(static_cast<std::uint32_t>(series));
   out.set_more(in.more);
+  for (const AssignedSecret& secret : in.secrets) {
+    v1::AssignedSecret& o = *out.add_secrets();
+    o.set_name(secret.name);
+    o.set_value(secret.value);
+  }
 }
 
 Expected<AssignedSeries> read(const v1::AssignedSeries& in) {
@@ -250,12 +255,19 @@ Expected<AssignedSeries> read(const v1::AssignedSeries& in) {
   out.grid = {static_cast<std::int64_t>(in.interval_ms()),
               static_cast<std::int64_t>(in.phase_ms())};
   out.confirm = in.confirm();
-  TRY_ASSIGN(out.spec, from_proto(in.spec()));
+  auto spec = from_proto(in.spec());
+  if (spec) {
+    out.spec = *std::move(spec);
+  } else if (spec.error().code == Errc::kUnsupported) {
+    out.unreadable = spec.error().text;  // Of a newer collector; what else is assigned can run.
+  } else {
+    return Unexpected{std::move(spec).error()};
+  }
   return out;
 }
 
 Expected<CollectorMessage> read(const v1::Assignment& in) {
-  if (in.put_size() > kSeriesMax || in.drop_size() > kSeriesMax) {
+  if (in.put_size() > kSeriesMax || in.drop_size() > kSeriesMax || in.secrets_size() > kSeriesMax) {
     return fail(Errc::kCorrupt, "assignment: more than {} series", kSeriesMax);
   }
   Assignment out;
@@ -268,6 +280,12 @@ Expected<CollectorMessage> read(const v1::Assignment& in) {
   }
   for (const std::uint32_t series : in.drop()) out.drop.push_back(SeriesId{series});
   out.more = in.more();
+  for (const v1::AssignedSecret& secret : in.secrets()) {
+    if (!is_key(secret.name())) {
+      return fail(Errc::kCorrupt, "assignment.secrets: expected a name of [a-z0-9-]");
+    }
+    out.secrets.push_back({secret.name(), secret.value()});
+  }
   return out;
 }
 
@@ -357,17 +375,25 @@ std::vector<Bytes> encode_in_pieces(const CollectorMessage& message) {
   }
   Assignment piece{whole->base, whole->epoch, whole->config_version, {}, whole->drop, true};
   std::size_t size = whole->drop.size() * 5;
-  for (const AssignedSeries& series : whole->put) {
-    const Assignment alone{0, 0, 0, {series}, {}, false};
+  /// Room for what `alone` is besides its head; the piece before goes out when there is none.
+  const auto make_room = [&](const Assignment& alone) {
     const std::size_t adds = encode(CollectorMessage{alone}).size();
     if (size + adds > kPieceSizeMax && size > 0) {
       out.push_back(encode(CollectorMessage{piece}));
       piece.put.clear();
       piece.drop.clear();
+      piece.secrets.clear();
       size = 0;
     }
-    piece.put.push_back(series);
     size += adds;
+  };
+  for (const AssignedSecret& secret : whole->secrets) {
+    make_room({0, 0, 0, {}, {}, false, {secret}});
+    piece.secrets.push_back(secret);
+  }
+  for (const AssignedSeries& series : whole->put) {
+    make_room({0, 0, 0, {series}, {}, false});
+    piece.put.push_back(series);
   }
   piece.more = false;
   out.push_back(encode(CollectorMessage{piece}));

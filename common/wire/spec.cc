@@ -100,6 +100,18 @@ void to_proto(const Header& header, v1::Header& out) {
   out.set_value(header.value);
 }
 
+/// A file and a secret of the collector have a field each, so that an agent that knows only files
+/// never takes one for the other.
+template <class SetFile, class SetStored>
+void to_proto(const SecretRef& secret, SetFile set_file, SetStored set_stored) {
+  if (secret.kind == SecretRef::Kind::kStored) return set_stored(secret.name);
+  set_file(secret.name);
+}
+
+SecretRef secret_from_proto(const std::string& file, const std::string& stored) {
+  return stored.empty() ? SecretRef::file(file) : SecretRef::stored(stored);
+}
+
 void to_proto(const HttpTarget& http, v1::HttpTarget& out) {
   out.set_url(http.url);
   out.set_method(http.method);
@@ -110,15 +122,26 @@ void to_proto(const HttpTarget& http, v1::HttpTarget& out) {
   out.set_ca_pem(http.ca_pem);
   out.set_auth(static_cast<std::uint32_t>(http.auth.kind));
   out.set_auth_username(http.auth.username);
-  out.set_auth_secret_file(http.auth.secret_file);
-  for (const Header& h : http.secret_headers) to_proto(h, *out.add_secret_headers());
+  to_proto(
+      http.auth.secret, [&](const std::string& name) { out.set_auth_secret_file(name); },
+      [&](const std::string& name) { out.set_auth_secret(name); });
+  for (const SecretHeader& h : http.secret_headers) {
+    const bool stored = h.value.kind == SecretRef::Kind::kStored;
+    v1::Header& to = stored ? *out.add_stored_headers() : *out.add_secret_headers();
+    to.set_name(h.name);
+    to.set_value(h.value.name);
+  }
   out.set_server_name(http.server_name);
   out.set_resolver(http.resolver);
   out.set_version(static_cast<std::uint32_t>(http.version));
   out.set_allow_downgrade(http.allow_downgrade);
   out.set_proxy(http.proxy);
-  out.set_client_cert_file(http.client_cert_file);
-  out.set_client_key_file(http.client_key_file);
+  to_proto(
+      http.client_cert, [&](const std::string& name) { out.set_client_cert_file(name); },
+      [&](const std::string& name) { out.set_client_cert_secret(name); });
+  to_proto(
+      http.client_key, [&](const std::string& name) { out.set_client_key_file(name); },
+      [&](const std::string& name) { out.set_client_key_secret(name); });
   out.set_connection(static_cast<std::uint32_t>(http.connection));
   out.set_body_max(http.body_max);
 }
@@ -138,16 +161,19 @@ Expected<HttpTarget> from_proto(const v1::HttpTarget& in) {
   out.redirects_max = static_cast<int>(in.redirects_max());
   out.verify = in.verify();
   out.ca_pem = in.ca_pem();
-  out.auth = {static_cast<HttpAuth::Kind>(in.auth()), in.auth_username(), in.auth_secret_file()};
+  out.auth = {static_cast<HttpAuth::Kind>(in.auth()), in.auth_username(),
+              secret_from_proto(in.auth_secret_file(), in.auth_secret())};
   for (const v1::Header& h : in.secret_headers())
-    out.secret_headers.push_back({h.name(), h.value()});
+    out.secret_headers.push_back({h.name(), SecretRef::file(h.value())});
+  for (const v1::Header& h : in.stored_headers())
+    out.secret_headers.push_back({h.name(), SecretRef::stored(h.value())});
   out.server_name = in.server_name();
   out.resolver = in.resolver();
   out.version = static_cast<HttpVersion>(in.version());
   out.allow_downgrade = in.allow_downgrade();
   out.proxy = in.proxy();
-  out.client_cert_file = in.client_cert_file();
-  out.client_key_file = in.client_key_file();
+  out.client_cert = secret_from_proto(in.client_cert_file(), in.client_cert_secret());
+  out.client_key = secret_from_proto(in.client_key_file(), in.client_key_secret());
   out.connection = static_cast<ConnectionMode>(in.connection());
   out.body_max = in.body_max();
   return out;

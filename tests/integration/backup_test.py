@@ -53,7 +53,7 @@ class Backup(unittest.TestCase):
         self.assertEqual(self.backup.stat().st_mode & 0o777, 0o700)
         self.assertEqual({p.name for p in self.backup.iterdir()},
                          {"ack.secret", "collector.db", "curve.public", "curve.secret",
-                          "manifest.json"})
+                          "manifest.json", "sealing.secret"})
         self.assertFalse((world.dir / "backup.partial").exists())
         # Everything that was acknowledged before is in it, and the collector went on meanwhile.
         self.saved = {i.id for i in before.incidents()}

@@ -2,10 +2,15 @@
 """tocsinctl against a real collector: login, diff, apply, export, get, run, ack, resolve, test-notify, and errors
 that name file, line and column."""
 
+import fcntl
 import os
+import pty
 import re
+import select
+import signal
 import subprocess
 import sys
+import termios
 import unittest
 from pathlib import Path
 
@@ -70,6 +75,44 @@ class Ctl(unittest.TestCase):
         form = exported.split("rev:")[0].split("\n", 1)[1]  # Without what is not of the form.
         again = self.write("monitors:\n  - " + form.rstrip().replace("\n", "\n    ") + "\n")
         self.assertEqual(self.ctl("diff", "-f", again, code=0).stdout, "nothing to change\n")
+
+    def at_terminal(self, *words, typed: str) -> tuple[int, str, bool]:
+        """The exit status, what the terminal showed, and whether it echoes afterwards."""
+        keyboard, terminal = pty.openpty()
+        env = {k: v for k, v in os.environ.items() if not k.startswith(("TOCSIN_", "XDG_"))} | {"HOME": str(self.dir)}
+        child = subprocess.Popen([str(self.world.binary("tocsinctl")), *words], stdin=terminal, stdout=terminal,
+                                 stderr=terminal, env=env, start_new_session=True,
+                                 preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
+        shown = ""
+
+        def read():
+            nonlocal shown
+            if select.select([keyboard], [], [], 0.1)[0]:
+                shown += os.read(keyboard, 4096).decode()
+            return shown
+
+        until("it asks", lambda: "secret: " in read(), 20)
+        until("it does not echo", lambda: not termios.tcgetattr(terminal)[3] & termios.ECHO, 20)
+        os.write(keyboard, typed.encode())
+        code = child.wait(30)
+        read()
+        echoes = bool(termios.tcgetattr(terminal)[3] & termios.ECHO)
+        os.close(keyboard)
+        os.close(terminal)
+        return code, shown, echoes
+
+    def test_a_secret_is_asked_for_without_showing_it(self):
+        code, shown, echoes = self.at_terminal("secret", "set", "mine", typed="open sesame\n")
+        self.assertEqual((code, echoes), (0, True), shown)
+        self.assertNotIn("sesame", shown)
+        self.assertIn("secret mine is set", shown)
+        code, shown, echoes = self.at_terminal("secret", "set", "mine", typed="open\x03")
+        self.assertEqual((code, echoes), (-signal.SIGINT, True), shown)
+        self.assertIn("set NAME or delete NAME", self.ctl("secret", "set", code=2).stderr)
+        self.assertIn("secret wants set or delete, not show", self.ctl("secret", "show", "mine", code=2).stderr)
+        self.assertIn("expected 4 to 65536 bytes", self.ctl("secret", "set", "mine", input="abc", code=1).stderr)
+        self.assertIn("there is no secret", self.ctl("secret", "delete", "other", code=1).stderr)
+        self.ctl("secret", "delete", "mine", code=0)
 
     def test_an_error_names_file_line_and_column_and_changes_nothing(self):
         path = self.write(FORM.replace("service: ours", "service: our").replace("60s", "60"))

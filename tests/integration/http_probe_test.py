@@ -20,6 +20,7 @@ ARGS = arguments(__doc__)
 
 NGINX = """
 daemon off;
+master_process off;
 worker_processes 1;
 pid {dir}/nginx.pid;
 error_log {dir}/error.log;

@@ -29,6 +29,7 @@ NOT_PROVOKED = {
     ("showStatusPageJson", "503"): "only while the collector starts",
     ("logIn", "503"): "only while too many passwords are checked",
     ("createToken", "409"): "only at the bound of 10,000",
+    ("putSecret", "409"): "only at the bound of 1,000",
     ("createEnrolment", "409"): "only at the bound of 10,000",
 }
 # The same of every file of a status page, and of both methods of an acknowledge link.
@@ -165,6 +166,10 @@ class Contract(unittest.TestCase):
             "allow_downgrade": True})
         self.make("monitors", {"key": "own-token", "type": "http", "url": "https://shop.example.com/",
                                "interval": "60s", "auth": {"bearer": {"file": "token"}}, "http": 1.1})
+        self.make("monitors", {"key": "own-secret", "type": "http", "url": "https://shop.example.com/",
+                               "interval": "60s", "auth": {"bearer": {"secret": "own"}},
+                               "client_certificate": {"secret": "never-set"}})
+        self.assertEqual(self.call("PUT", "/api/v1/secrets/own", {"value": "a secret\n"})[0], 201)
         self.make("monitors", {"key": "own-tcp", "type": "tcp", "host": "127.0.0.1", "port": 9, "send": "a",
                                "expect": "b", "interval": "60s", "depends_on": ["own"]})
         self.make("monitors", {"key": "own-mail", "type": "tcp", "host": "127.0.0.1", "port": 25, "interval": "60s",
@@ -199,7 +204,7 @@ class Contract(unittest.TestCase):
                      "channels": "own", "status-pages": "own", "users": "own",
                      "contact-methods": self.contact["id"], "notification-rules": self.rule["id"],
                      "reports": self.report["id"], "components": "desk", "agents": self.agent,
-                     "enrolments": self.enrolment["id"]}
+                     "enrolments": self.enrolment["id"], "secrets": "own"}
         self.filed = {"monitors": "web", "regions": "eu-west", "services": "web", "escalation-policies": "page-ops",
                       "channels": "ops-hook", "status-pages": "demo", "users": "filed",
                       "contact-methods": filed["id"], "notification-rules": filed_rule["id"], "components": "web"}
@@ -360,6 +365,7 @@ class Contract(unittest.TestCase):
                 body = {"state": "resolved", "title": "x"} if operation.id.startswith("createReport") else ok
                 body = {"state": "resolved"} if operation.id == "addReportUpdate" else body
                 body = {"type": "http", "url": HOOK} if operation.id == "putMonitor" else body
+                body = {"value": "long enough"} if operation.id == "putSecret" else body
                 self.assertEqual(self.call(operation.method, none, body, **headers)[0], 404, what)
             if operation.method == "GET" and "400" in operation.responses:
                 self.assertEqual(self.call("GET", f"{ours}?nonsense=1")[0], 400, what)
@@ -395,6 +401,7 @@ class Contract(unittest.TestCase):
             _, got, headers = call("GET", f"/api/v1/{collection}/extra")
             self.assertEqual(call("DELETE", f"/api/v1/{collection}/extra", If_Match=headers["ETag"])[0], 204)
         self.change_parts()
+        self.change_secrets()
         self.assertEqual(call("POST", "/api/v1/apply?dry_run=true&prune=false", {"services": [{"key": "a"}]})[0], 200)
         self.assertEqual(call("POST", "/api/v1/apply", {"services": [{"key": "a"}]}, Idempotency_Key="a")[0], 200)
         self.assertEqual(call("POST", "/api/v1/apply", {"services": [{"key": "b"}]}, Idempotency_Key="a")[0], 409)
@@ -404,6 +411,20 @@ class Contract(unittest.TestCase):
         self.assertEqual(call("GET", "/api/v1/incidents?monitor=no-such")[0], 404)
         self.assertEqual(call("POST", "/api/v1/channels/own/test")[0], 202)
         self.assertEqual(call("DELETE", f"/api/v1/enrolments/{self.enrolment['id']}")[0], 204)
+
+    def change_secrets(self):
+        call, path = self.call, "/api/v1/secrets/own"
+        listed = {s["key"]: s for s in call("GET", "/api/v1/secrets")[1]["items"]}
+        self.assertEqual({key: (s["state"], s["monitors"]) for key, s in listed.items()},
+                         {"own": ("set", ["own-secret"]), "never-set": ("missing", ["own-secret"])})
+        self.assertEqual(call("PUT", path, {"value": "another"})[0], 200)
+        self.assertEqual(call("PUT", path, {"value": "another"}, If_Match='"1"')[0], 412)
+        for bad in ("abc", "x" * 65537, "a\0bcd"):
+            self.assertEqual(call("PUT", path, {"value": bad})[0], 422)
+        self.assertEqual(call("DELETE", path)[0], 422, "a monitor names it")
+        self.assertEqual(call("PUT", "/api/v1/secrets/other", {"value": "long enough"})[0], 201)
+        self.assertEqual(call("DELETE", "/api/v1/secrets/other", If_Match='"7"')[0], 412)
+        self.assertEqual(call("DELETE", "/api/v1/secrets/other")[0], 204)
 
     def change_parts(self):
         call = self.call

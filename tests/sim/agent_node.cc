@@ -60,6 +60,8 @@ Now AgentNode::now() const {
   return Now{MonoTime{(boot_offset + t).count()}, world_.truth() + clock_offset + drift};
 }
 
+Assignment AgentNode::assignment() const { return process_->conductor->assignment(); }
+
 void AgentNode::step_clock(Duration by) {
   clock_offset += by;
   if (by > Duration{0}) {

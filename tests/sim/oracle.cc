@@ -335,7 +335,33 @@ void Oracle::sample() {
   }
 }
 
+/// Each agent has the newest secrets of what it runs and no other.
+void Oracle::check_secrets() {
+  const auto& kept = world_.collector.store.state().secrets;
+  for (const auto& agent : world_.agents) {
+    if (!agent->running() || agent->clone) continue;
+    const Assignment has = agent->assignment();
+    std::set<std::string> named;
+    for (const AssignedSeries& series : has.put) {
+      for (const std::string& name : stored_secrets(series.spec.target)) named.insert(name);
+    }
+    std::set<std::string> held;
+    for (const AssignedSecret& secret : has.secrets) {
+      held.insert(secret.name);
+      const auto at = kept.find(secret.name);
+      if (secret.value == (at == kept.end() ? std::string{} : at->second.sealed)) continue;
+      world_.violate("INV-32", fmt::format("agent {} has another secret {} than the store",
+                                           agent->id.str(), secret.name));
+    }
+    if (held != named) {
+      world_.violate("INV-32", fmt::format("agent {} holds {} secrets and its monitors name {}",
+                                           agent->id.str(), held.size(), named.size()));
+    }
+  }
+}
+
 void Oracle::finish() {
+  check_secrets();
   const auto& state = world_.collector.store.state();
   // INV-1: everything durable is stored, gapped or refused, with a record of it.
   std::uint64_t excused = 0;

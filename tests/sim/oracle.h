@@ -37,6 +37,7 @@ class Oracle {
   };
 
   void close_watch(const AgentNode& agent, SeriesId series, const Watch& watch, WallTime now);
+  void check_secrets();
   /// After a start nobody is judged silent for 90 s, so a status stays that long.
   bool settling() const;
   /// No region is counted twice: as many fail as the quorum wants.

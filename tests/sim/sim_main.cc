@@ -22,12 +22,9 @@ using namespace tocsin;
 
 constexpr const char* kChecked =
     "INV-1 no loss, INV-2 no duplicate effect, INV-3 ack honesty, INV-4 contiguity, INV-5 fork "
-    "safety, INV-6 order, INV-7 unknown is not up, INV-9 "
-    "detection, INV-10 one incident, INV-11 timeline, INV-12 every page, INV-13 bounded extra, "
-    "INV-14 "
-    "no stale page, INV-15 step delays, INV-21 recovery, INV-23 clock, INV-29 determinism, INV-31 "
-    "no "
-    "false page";
+    "safety, INV-6 order, INV-7 unknown is not up, INV-9 detection, INV-10 one incident, INV-11 "
+    "timeline, INV-12 every page, INV-13 bounded extra, INV-14 no stale page, INV-15 step delays, "
+    "INV-21 recovery, INV-23 clock, INV-29 determinism, INV-31 no false page, INV-32 secrets";
 
 struct Args {
   std::uint64_t first = 1;

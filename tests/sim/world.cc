@@ -5,12 +5,15 @@
 #include "tests/sim/order.h"
 
 #include <algorithm>
+#include <array>
 
 namespace tocsin::sim {
 
 using namespace std::chrono_literals;
 
 namespace {
+
+constexpr std::array kSecrets{"door", "gate"};
 
 template <class Id>
 Id an_id(Rng& rng) {
@@ -107,7 +110,11 @@ void World::set_up() {
     spec.id = an_id<MonitorId>(rng);
     spec.key = fmt::format("m{}", m);
     spec.name = spec.key;
-    spec.probe.target = HttpTarget{.url = "http://target/" + spec.id.str()};
+    HttpTarget target{.url = "http://target/" + spec.id.str()};
+    // Two that share a secret, one that names another, one without.
+    if (m < 3)
+      target.auth = {HttpAuth::Kind::kBearer, {}, SecretRef::stored(kSecrets[m < 2 ? 0 : 1])};
+    spec.probe.target = std::move(target);
     spec.probe.interval = std::chrono::seconds{kIntervals[m]};
     spec.probe.timeout = std::chrono::seconds{2};
     spec.probe.retry = {static_cast<int>(rng.between(0, 3)),
@@ -273,7 +280,7 @@ void World::people() {
     return;
   }
   MonitorSpec& spec = edit_.monitors[rng.below(edit_.monitors.size())];
-  switch (rng.below(4)) {
+  switch (rng.below(5)) {
     case 0:
       spec.name += ".";
       break;
@@ -283,6 +290,11 @@ void World::people() {
     case 2:
       spec.paused = !spec.paused;
       break;
+    case 3:
+      count("secret_set");
+      collector.post(collector::PutSecret{
+          kSecrets[rng.below(kSecrets.size())], fmt::format("box-{}", rng.next()), {}, "ann"});
+      return;
     default:
       return;
   }

@@ -93,6 +93,8 @@ class AgentNode {
   void step_clock(Duration by);
 
   void deliver(std::uint64_t connection, const CollectorMessage& message);
+  /// Of its running process.
+  Assignment assignment() const;
   void link_lost(std::uint64_t connection, const std::string& why);
 
   // --- what survives ---

@@ -35,6 +35,7 @@ std::string key_of(const Row& row) {
   if (const auto* r = std::get_if<SessionRow>(&row)) return "session/" + r->digest;
   if (const auto* r = std::get_if<IdempotencyRow>(&row)) return "request/" + r->key;
   if (const auto* r = std::get_if<ReportRow>(&row)) return "report/" + r->id.str();
+  if (const auto* r = std::get_if<SecretRow>(&row)) return "secret/" + r->name;
   if (const auto* r = std::get_if<SeriesRow>(&row)) {
     return fmt::format("series/{}", static_cast<std::uint32_t>(r->series));
   }

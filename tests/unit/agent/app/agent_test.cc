@@ -62,7 +62,8 @@ class AgentTest : public testing::Test {
                       .keys = keys_,
                       .endpoints = {collector_ ? collector_->endpoint() : "tcp://127.0.0.1:1"},
                       .server_keys = {server_keys_.public_key}},
-         .make_runner = [this](const AgentConfig&) -> Expected<std::unique_ptr<ProbeRunner>> {
+         .make_runner = [this](const AgentConfig&,
+                               const SecretStore&) -> Expected<std::unique_ptr<ProbeRunner>> {
            return std::make_unique<InstantRunner>(loop_, refuse_, started_);
          },
          .on_drained = [this] { drained_ = true; }});

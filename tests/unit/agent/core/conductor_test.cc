@@ -317,6 +317,51 @@ TEST(Conductor, AnAssignmentInPiecesIsAppliedWithItsLastOne) {
   EXPECT_EQ(r.conductor.assignment().put.size(), 2U);
 }
 
+AssignedSeries naming(SeriesId id, const std::string& secret) {
+  AssignedSeries s = an_assignment(id);
+  HttpTarget target{.url = "http://127.0.0.1/"};
+  target.auth = {HttpAuth::Kind::kBearer, {}, SecretRef::stored(secret)};
+  s.spec.target = target;
+  return s;
+}
+
+TEST(Conductor, SecretsComeChangeAndGoWithTheMonitorsThatNameThem) {
+  Rig r;
+  r.give({.epoch = 2,
+          .put = {naming(SeriesId{1}, "a"), naming(SeriesId{2}, "b")},
+          .more = true,
+          .secrets = {{"a", "sealed-a"}}});
+  r.give({.epoch = 2, .secrets = {{"b", "sealed-b"}}});
+  EXPECT_EQ(r.conductor.secrets().size(), 2U);
+  EXPECT_EQ(r.conductor.assignment().secrets,
+            (std::vector<AssignedSecret>{{"a", "sealed-a"}, {"b", "sealed-b"}}));
+  r.give({.base = 2, .epoch = 3, .put = {naming(SeriesId{1}, "a")}, .secrets = {{"a", "new-a"}}});
+  EXPECT_EQ(r.conductor.secrets().at("a").value, "new-a");
+  EXPECT_EQ(r.conductor.secrets().at("b").value, "sealed-b") << "a delta leaves the others";
+  r.give({.base = 3, .epoch = 4, .drop = {SeriesId{2}}});
+  EXPECT_FALSE(r.conductor.secrets().contains("b")) << "nothing names it any more";
+  r.give({.base = 4, .epoch = 5, .put = {an_assignment(SeriesId{1})}});
+  EXPECT_TRUE(r.conductor.secrets().empty());
+}
+
+TEST(Conductor, ACheckOfANewerVersionHasNoDataAndTheOthersRun) {
+  Rig r;
+  AssignedSeries strange = an_assignment(SeriesId{8});
+  strange.unreadable = "spec: its kind of target is unknown to this version";
+  r.out.clear();
+  r.give({.base = 1, .epoch = 2, .put = {strange}});
+  EXPECT_EQ(r.conductor.assignment().put.size(), 2U);
+  r.advance(std::chrono::seconds{35});
+  bool told = false;
+  for (const SpoolResult& spooled : r.take<SpoolResult>()) {
+    if (spooled.result.series != SeriesId{8}) continue;
+    told = true;
+    EXPECT_EQ(spooled.result.outcome, Outcome::kNoData);
+    EXPECT_EQ(spooled.result.reason, Reason::kPolicyUnsupported);
+  }
+  EXPECT_TRUE(told);
+}
+
 TEST(Conductor, AConfirmRunTakesNoTickAndNamesItsRequest) {
   Rig r;
   r.link();

@@ -1,5 +1,6 @@
 // What a monitor may wish of an HTTP attempt, against servers that do not play along.
 
+#include "agent/probe/secret_store.h"
 #include "common/base/bytes.h"
 #include "common/io/file.h"
 #include "tests/support/http2_frames.h"
@@ -80,7 +81,7 @@ TEST_F(HttpWishes, EveryWayToBreakHttp2HasItsReason) {
 TEST_F(HttpWishes, ASecretThatIsMissingIsTheAgentsAffair) {
   const LoopbackServer server{respond("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")};
   HttpTarget target = at(server.port());
-  target.auth = {HttpAuth::Kind::kBearer, {}, "token"};
+  target.auth = {HttpAuth::Kind::kBearer, {}, SecretRef::file("token")};
   EXPECT_EQ(reason_of(run(target)), Reason::kPolicySecret);
   EXPECT_EQ(server.accepted(), 0);
 }
@@ -91,7 +92,7 @@ TEST_F(HttpWishes, ASecretTooShortToBeToldApartIsNotSent) {
   open({.secrets_dir = dir.path()});
   const LoopbackServer server{respond("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")};
   HttpTarget target = at(server.port());
-  target.auth = {HttpAuth::Kind::kBearer, {}, "token"};
+  target.auth = {HttpAuth::Kind::kBearer, {}, SecretRef::file("token")};
   const Observation seen = run(target);
   EXPECT_EQ(reason_of(seen), Reason::kPolicySecret);
   EXPECT_NE(detail_of(seen).find("secret file token: expected at least 4 bytes"), std::string::npos)
@@ -137,7 +138,7 @@ TEST_F(HttpWishes, ASecretIsSentAndStruckOutOfWhatComesBack) {
       peer.close();
     }};
     HttpTarget target = at(server.port());
-    target.auth = {HttpAuth::Kind::kBasic, "ann", "password"};
+    target.auth = {HttpAuth::Kind::kBasic, "ann", SecretRef::file("password")};
     seen = run(target);
   }
   const std::string basic = to_base64(as_bytes("ann:open sesame"));
@@ -148,6 +149,42 @@ TEST_F(HttpWishes, ASecretIsSentAndStruckOutOfWhatComesBack) {
   EXPECT_NE(seen.http->body.find("Basic ***"), std::string::npos) << seen.http->body;
   EXPECT_EQ(seen.http->body.find(basic), std::string::npos);
   EXPECT_EQ(*seen.http->headers.begin(), (Header{"x-echo", "***"}));
+}
+
+TEST_F(HttpWishes, ASecretOfTheCollectorIsSentAndStruckOutAndNeverTakenForAFile) {
+  const ScratchDir dir;
+  ASSERT_TRUE(io::replace_file(dir / "token", as_bytes("of the file\n")));
+  SecretStore stored{io::Secret{"the agent's key"}};
+  open({.secrets_dir = dir.path(), .stored = &stored});
+  std::string request;
+  Observation without;
+  Observation seen;
+  {
+    const LoopbackServer server{[&request](Peer& peer) {
+      request = peer.read_until("\r\n\r\n");
+      peer.write(
+          fmt::format("HTTP/1.1 500 No\r\nContent-Length: {}\r\n\r\n{}", request.size(), request));
+      peer.close();
+    }};
+    HttpTarget target = at(server.port());
+    target.auth = {HttpAuth::Kind::kBearer, {}, SecretRef::stored("token")};
+    without = run(target);
+
+    std::vector<AssignedSecret> sent{{"token", "open sesame"}};
+    stored.seal(sent);
+    EXPECT_EQ(sent[0].value.find("sesame"), std::string::npos);
+    EXPECT_TRUE(stored.check(sent));
+    EXPECT_FALSE(SecretStore{io::Secret{"another key"}}.check(sent));
+    stored.replace({{"token", sent[0]}});
+    seen = run(target);
+  }
+  EXPECT_EQ(reason_of(without), Reason::kPolicySecret);
+  EXPECT_EQ(detail_of(without),
+            "secret token: the collector has none of that name that it can open");
+  EXPECT_NE(request.find("Authorization: Bearer open sesame"), std::string::npos) << request;
+  ASSERT_TRUE(seen.http);
+  EXPECT_EQ(seen.http->body.find("sesame"), std::string::npos) << seen.http->body;
+  EXPECT_NE(seen.http->body.find("Bearer ***"), std::string::npos);
 }
 
 TEST_F(HttpWishes, AKeptConnectionIsUsedAgainAndReplacedWhenItHasClosed) {

@@ -31,10 +31,17 @@ UserSpec a_user(const std::string& key, Role role, std::uint64_t n) {
 class SessionApiTest : public testing::Test {
  protected:
   explicit SessionApiTest(std::string public_url = "")
-      : api({rig.loop, rig.views, rig, rig,
+      : api({rig.loop,
+             rig.views,
+             rig,
+             rig,
              [this] { return test::an_id<UserId>(1000 + ++secrets).bytes; },
-             [this] { return "secret-" + std::to_string(++secrets); }, pool, public_url,
-             public_url.starts_with("https://")}) {
+             [this] { return "secret-" + std::to_string(++secrets); },
+             pool,
+             public_url,
+             public_url.starts_with("https://"),
+             {},
+             box}) {
     CatalogEdit edit;
     edit.users = {a_user("ann", Role::kEditor, 1), a_user("bob", Role::kViewer, 2),
                   a_user("root", Role::kAdmin, 3)};
@@ -71,6 +78,7 @@ class SessionApiTest : public testing::Test {
   std::uint64_t secrets = 0;
   test::ApiRig rig;
   io::PasswordPool pool{rig.loop};
+  const io::SecretBox box{io::Secret{std::string(io::SecretBox::kKeyBytes, 'k')}};
   Api api;
 };
 

@@ -80,17 +80,17 @@ TEST_F(StateDirTest, AReadableOrForeignSecretIsRefused) {
 }
 
 TEST_F(StateDirTest, TheKeyOfLinksIsMadeOnceAndForItsOwnerOnly) {
-  const auto made = load_or_make_ack_key(path("ack"));
+  const auto made = load_or_make_key(path("ack"), 32);
   ASSERT_TRUE(made) << made.error().text;
   EXPECT_EQ(made->reveal().size(), 32U);
   EXPECT_EQ(mode_of(path("ack")), 0600U);
-  EXPECT_EQ(load_or_make_ack_key(path("ack"))->reveal(), made->reveal());
-  EXPECT_NE(load_or_make_ack_key(path("other"))->reveal(), made->reveal());
+  EXPECT_EQ(load_or_make_key(path("ack"), 32)->reveal(), made->reveal());
+  EXPECT_NE(load_or_make_key(path("other"), 32)->reveal(), made->reveal());
   ASSERT_EQ(::chmod(path("ack").c_str(), 0640), 0);
-  EXPECT_EQ(load_or_make_ack_key(path("ack")).error().code, Errc::kDenied);
+  EXPECT_EQ(load_or_make_key(path("ack"), 32).error().code, Errc::kDenied);
   ASSERT_EQ(::chmod(path("ack").c_str(), 0600), 0);
   std::ofstream(path("ack")) << "nonsense\n";
-  EXPECT_EQ(load_or_make_ack_key(path("ack")).error().code, Errc::kCorrupt);
+  EXPECT_EQ(load_or_make_key(path("ack"), 32).error().code, Errc::kCorrupt);
 }
 
 }  // namespace

@@ -164,7 +164,8 @@ class IngestTest : public ::testing::Test {
     order(KeyChanged{Use::kAgent, agent_keys.public_key, kAgent.bytes, WallTime::never()});
     order(KeyChanged{Use::kEnrolment, enrolment_keys.public_key, kEnrolment.bytes,
                      clock.now().wall + 1h});
-    auto started = Ingest::start({"tcp://127.0.0.1:*", server}, {engine, orders, ingest_clock});
+    auto started = Ingest::start({.endpoint = "tcp://127.0.0.1:*", .keys = server, .box = &box},
+                                 {engine, orders, ingest_clock});
     ASSERT_TRUE(started) << started.error().text;
     ingest = *std::move(started);
   }
@@ -211,6 +212,7 @@ class IngestTest : public ::testing::Test {
   FakeEngine engine;
   LinkBox orders;
   io::CurveKeyPair server, agent_keys, enrolment_keys;
+  const io::SecretBox box{io::Secret{std::string(io::SecretBox::kKeyBytes, 'k')}};
   std::unique_ptr<Ingest> ingest;
 };
 
@@ -246,6 +248,22 @@ TEST_F(IngestTest, AFrameTravelsWholeAndItsAckComesBack) {
   const Ack ack{{arrived.frame.stream, 1, arrived.frame.digest, 1000}};
   order(SendToAgent{kAgent, session, ack});
   EXPECT_EQ(agent.expect<Ack>(), ack);
+}
+
+TEST_F(IngestTest, SecretsAreOpenedOnTheirWayOutAndOneThatCannotBeGoesEmpty) {
+  SessionId session{};
+  RawAgent agent = greeted(session);
+  const io::SecretBox other{io::Secret{std::string(io::SecretBox::kKeyBytes, 'o')}};
+  Assignment assignment;
+  assignment.epoch = 3;
+  assignment.secrets = {{"token", box.seal("token", io::Secret{"hunter2"})},
+                        {"lost", other.seal("lost", io::Secret{"hunter3"})},
+                        {"moved", box.seal("token", io::Secret{"hunter4"})},
+                        {"unset", ""}};
+  order(SendToAgent{kAgent, session, assignment});
+  EXPECT_EQ(agent.expect<Assignment>().secrets,
+            (std::vector<AssignedSecret>{
+                {"token", "hunter2"}, {"lost", ""}, {"moved", ""}, {"unset", ""}}));
 }
 
 TEST_F(IngestTest, AHeartbeatIsAnsweredWithoutTheEngine) {
@@ -464,7 +482,8 @@ TEST_F(IngestTest, StoppingToReadStillSendsWhatIsOrdered) {
 
 TEST_F(IngestTest, ATakenEndpointIsAnErrorThatNamesIt) {
   LinkBox other_orders;
-  const auto second = Ingest::start({ingest->endpoint(), server}, {engine, other_orders, clock});
+  const auto second = Ingest::start({.endpoint = ingest->endpoint(), .keys = server},
+                                    {engine, other_orders, clock});
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error().code, Errc::kUnavailable);
   EXPECT_NE(second.error().text.find(ingest->endpoint()), std::string::npos);
@@ -473,7 +492,8 @@ TEST_F(IngestTest, ATakenEndpointIsAnErrorThatNamesIt) {
 TEST_F(IngestTest, KeysThatDoNotBelongTogetherFailTheSelfTest) {
   io::CurveKeyPair mixed{io::make_curve_keypair()->public_key, server.secret_key};
   LinkBox other_orders;
-  const auto second = Ingest::start({"tcp://127.0.0.1:*", mixed}, {engine, other_orders, clock});
+  const auto second = Ingest::start({.endpoint = "tcp://127.0.0.1:*", .keys = mixed},
+                                    {engine, other_orders, clock});
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error().code, Errc::kDenied);
   EXPECT_NE(second.error().text.find("self-test"), std::string::npos);

@@ -369,7 +369,7 @@ TEST(CatalogNode, EveryErrorIsReportedWithItsLine) {
 {"key": "c", "type": "icmp"},
 {"key": "d"})"),
       (Errors{
-          "monitors[0].headers.A: line 7, column 18: expected text or {file: NAME}",
+          "monitors[0].headers.A: line 7, column 18: expected text, {secret: NAME} or {file: NAME}",
           "monitors[0].interval: line 3, column 13: " + parse_duration("5x").error().text,
           "monitors[0].retries: line 4, column 12: expected a whole number from 0 to 10",
           "monitors[0].assert[1]: line 6, column 29: column 1 of the text: " +

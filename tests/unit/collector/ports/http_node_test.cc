@@ -38,23 +38,24 @@ TEST(HttpNode, EveryFieldComesBackAsItWas) {
   full.redirects_max = 0;
   full.verify = false;
   full.ca_pem = "-----BEGIN";
-  full.auth = {HttpAuth::Kind::kBasic, "ann", "shop-password"};
-  full.secret_headers = {{"X-Api-Key", "shop-key"}};
+  full.auth = {HttpAuth::Kind::kBasic, "ann", SecretRef::file("shop-password")};
+  full.secret_headers = {{"X-Api-Key", SecretRef::stored("shop-key")},
+                         {"X-Local", SecretRef::file("local-key")}};
   full.server_name = "shop.internal";
   full.resolver = "192.0.2.1:53";
   full.version = HttpVersion::k2;
   full.allow_downgrade = true;
   full.proxy = "office";
-  full.client_cert_file = "shop.pem";
-  full.client_key_file = "shop.key";
+  full.client_cert = SecretRef::file("shop.pem");
+  full.client_key = SecretRef::stored("shop-key-pem");
   full.connection = ConnectionMode::kReuse;
   full.body_max = 2048;
   HttpTarget bearer;
   bearer.url = "https://shop.example/";
   bearer.body = "text\nof lines";
-  bearer.auth = {HttpAuth::Kind::kBearer, {}, "token"};
+  bearer.auth = {HttpAuth::Kind::kBearer, {}, SecretRef::stored("token")};
   bearer.headers = {{"A", "1"}, {"A", "2"}};
-  bearer.secret_headers = {{"A", "third"}};
+  bearer.secret_headers = {{"A", SecretRef::file("third")}};
   bearer.version = HttpVersion::k11;
   bearer.connection = ConnectionMode::kResume;
   for (const HttpTarget& target : {full, bearer, HttpTarget{}}) {
@@ -74,16 +75,19 @@ TEST(HttpNode, ReadsWhatPeopleWrite) {
   EXPECT_EQ(read(R"({"body_base64": "aGVs\nbG8="})").target.body, "hello");
 }
 
-TEST(HttpNode, ASecretIsAlwaysTheNameOfAFile) {
+TEST(HttpNode, ASecretIsAlwaysAName) {
   const std::string rule =
-      "line 1, column 21: expected {file: NAME}: a secret is never written here but in a file of "
-      "the agent's secrets_dir";
+      "line 1, column 21: expected {secret: NAME} or {file: NAME}: a secret is never written here "
+      "but kept by the collector (tocsinctl secret), or in a file of the agent's secrets_dir";
   EXPECT_EQ(error_of(R"({"auth": {"bearer": "hunter2"}})"), "auth.bearer: " + rule);
   EXPECT_EQ(error_of(R"({"auth": {"basic": {"username": "a"}}})"),
-            "auth.basic.password: line 1, column 20: expected {file: NAME}");
+            "auth.basic.password: line 1, column 20: expected {secret: NAME} or {file: NAME}");
+  EXPECT_EQ(error_of(R"({"auth": {"bearer": {"file": "a", "secret": "b"}}})"),
+            "auth.bearer.file: line 1, column 30: expected either secret, the name of a secret of "
+            "the collector, or file, that of a file in the agent's secrets_dir");
   EXPECT_EQ(error_of(R"({"auth": {}})"),
-            "auth: line 1, column 10: expected one of basic: {username: NAME, password: {file: "
-            "NAME}} and bearer: {file: NAME}");
+            "auth: line 1, column 10: expected one of basic: {username: NAME, password: "
+            "{secret: NAME}} and bearer: {secret: NAME}");
 }
 
 TEST(HttpNode, SaysWhatWasExpected) {
