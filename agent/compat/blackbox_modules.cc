@@ -52,6 +52,13 @@ bool is_secret(std::string_view key) {
 Node without_secrets(Node node) {
   for (auto& [key, child] : node.entries) {
     const bool whole = child.kind == Node::Kind::kMap || child.kind == Node::Kind::kList;
+    if (key == "proxy_url" && child.text.find('@') != std::string::npos) {
+      const std::size_t scheme = child.text.find("://");
+      const std::size_t from = scheme == std::string::npos ? 0 : scheme + 3;
+      child = Node::string(child.text.substr(0, from) + "<secret>" +
+                           child.text.substr(child.text.rfind('@')));
+      continue;
+    }
     child = is_secret(key) && !whole ? Node::string("<secret>") : without_secrets(std::move(child));
   }
   for (Node& item : node.items) item = without_secrets(std::move(item));

@@ -1,6 +1,7 @@
 #include "agent/compat/module_reader.h"
 
 #include "common/base/strings.h"
+#include "common/codec/query_string.h"
 #include "common/codec/url.h"
 
 #include <algorithm>
@@ -452,22 +453,60 @@ class ModuleReader {
     }
   }
 
+  static std::optional<std::string> percent_decoded(const std::string& text) {
+    std::string field = "x=";
+    for (const char c : text) {
+      if (c == '+' || c == '&') {
+        field += c == '+' ? "%2B" : "%26";  // Which mean something in a query.
+      } else {
+        field += c;
+      }
+    }
+    const auto fields = codec::parse_query(field);
+    if (!fields) return std::nullopt;
+    return std::string{fields->all().at(0).value};
+  }
+
+  /// Moves "USER:PASSWORD@" out of the URL; false when it cannot be what RFC 3986 section 3.2.1
+  /// allows, or would not fit into a header.
+  static bool take_userinfo(std::string& url, std::string& username, std::string& password) {
+    const std::size_t scheme = url.find("://");
+    if (scheme == std::string::npos) return true;
+    const std::size_t begin = scheme + 3;
+    const std::string authority = url.substr(begin, url.find_first_of("/?#", begin) - begin);
+    const std::size_t at = authority.rfind('@');
+    if (at == std::string::npos) return true;
+    url.erase(begin, at + 1);
+    const std::size_t colon = std::min(authority.find(':'), at);
+    const auto name = percent_decoded(authority.substr(0, colon));
+    const auto secret =
+        percent_decoded(colon == at ? std::string{} : authority.substr(colon + 1, at - colon - 1));
+    if (!name || !secret) return false;
+    username = *name;
+    password = *secret;
+    return !username.empty() && username.find(':') == std::string::npos;
+  }
+
   void read_proxy(MapReader& reader, BlackboxHttp& http) {
     std::string text;
     reader.text("proxy_url", text);
     if (text.empty()) return;
+    std::string username;
+    std::string password;
+    const bool read = take_userinfo(text, username, password);
     const auto url = parse_url(text);
-    if (!url || url->https || url->path != "/") {
+    if (!read || !url || url->https || url->path != "/") {
       return cannot("http.proxy_url", *reader_node("http", "proxy_url"),
-                    "a proxy that is not http://HOST:PORT without a password");
+                    "a proxy that is not http://[USER:PASSWORD@]HOST:PORT");
     }
     http.proxy = out_.name;
     proxy_ = ProxySettings{.name = out_.name,
                            .host = url->host,
                            .host_is_address = url->host_is_address,
                            .port = url->port,
-                           .username = {},
-                           .secret_file = {}};
+                           .username = std::move(username),
+                           .secret_file = {},
+                           .password = std::move(password)};
   }
 
   // --- tcp ---

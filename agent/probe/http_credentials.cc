@@ -61,7 +61,10 @@ tl::expected<HttpCredentials, Failure> load_credentials(ProbeContext& context,
   }
   const ProxySettings* proxy = target.proxy.empty() ? nullptr : context.proxy(target.proxy);
   if (proxy != nullptr && !proxy->username.empty()) {
-    auto secret = header_secret(context, SecretRef::file(proxy->secret_file));
+    tl::expected<io::Secret, Failure> secret{io::Secret{proxy->password}};
+    if (!proxy->secret_file.empty()) {
+      secret = header_secret(context, SecretRef::file(proxy->secret_file));
+    }
     if (!secret) return tl::unexpected{std::move(secret).error()};
     keep(secret->reveal());
     out.proxy_headers.push_back(

@@ -12,8 +12,9 @@ struct ProxySettings {
   std::string host;
   bool host_is_address = false;
   std::uint16_t port = 0;
-  std::string username;     ///< Empty: no credentials.
-  std::string secret_file;  ///< The password.
+  std::string username;       ///< Empty: no credentials.
+  std::string secret_file;    ///< The password's.
+  std::string password = {};  ///< Without a file; from a file that may hold it (blackbox.yml).
 
   friend bool operator==(const ProxySettings&, const ProxySettings&) = default;
 };

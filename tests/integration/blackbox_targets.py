@@ -103,6 +103,10 @@ modules:
   http_proxy_skip:
     prober: http
     http: {{proxy_url: "http://127.0.0.1:{proxy}", skip_resolve_phase_with_proxy: true}}
+  http_proxy_auth:
+    prober: http
+    http: {{proxy_url: "http://ann:open%2Dsesame@127.0.0.1:{proxy_auth}", tls_config: {{ca_file: {ca}}}}}
+  http_proxy_wrong: {{prober: http, http: {{proxy_url: "http://ann:wrong@127.0.0.1:{proxy_auth}"}}}}
   http_no_proxy: {{prober: http, http: {{proxy_url: "http://127.0.0.1:{closed}"}}}}
   http_not_ssl: {{prober: http, http: {{fail_if_not_ssl: true}}}}
   https: {{prober: http, http: {{tls_config: {{ca_file: {ca}}}}}}}
@@ -336,11 +340,12 @@ class Targets:
         self.talkers["hole"] = hole.port
         self.closing.append(hole.close)
         self._start_web()
-        self._start_proxy()
+        self._start_proxies()
         self._start_dns()
         self.modules = directory / "blackbox.yml"
         self.modules.write_text(MODULES.format(
-            dir=directory, ca=self.servers.ca, dns_ca=self.unbound.ca, proxy=self.proxy, closed=self.closed))
+            dir=directory, ca=self.servers.ca, dns_ca=self.unbound.ca, proxy=self.proxy, proxy_auth=self.proxy_auth,
+            closed=self.closed))
 
     def _start_web(self):
         self.web, self.tls, self.mutual, self.closed = (free_port() for _ in range(4))
@@ -368,13 +373,16 @@ class Targets:
         self.servers._start("web", ["/usr/sbin/nginx", "-e", f"{self.dir}/web.err", "-c", str(config)],
                             [self.web, self.tls, self.mutual])
 
-    def _start_proxy(self):
-        self.proxy = free_port()
-        config = self.dir / "tinyproxy.conf"
-        config.write_text(f"Port {self.proxy}\nListen 127.0.0.1\nTimeout 20\nPidFile \"{self.dir}/tinyproxy.pid\"\n"
-                          f"LogFile \"{self.dir}/tinyproxy.log\"\nLogLevel Connect\nMaxClients 20\nAllow 127.0.0.1\n"
-                          f"ConnectPort {self.tls}\n")
-        self.servers._start("proxy", ["tinyproxy", "-d", "-c", str(config)], [self.proxy])
+    def _start_proxies(self):
+        """One for everybody, and one that asks for a password."""
+        self.proxy, self.proxy_auth = free_port(), free_port()
+        for name, port, more in (("proxy", self.proxy, ""),
+                                 ("proxy_auth", self.proxy_auth, "BasicAuth ann open-sesame\n")):
+            config = self.dir / f"{name}.conf"
+            config.write_text(f"Port {port}\nListen 127.0.0.1\nTimeout 20\nPidFile \"{self.dir}/{name}.pid\"\n"
+                              f"LogFile \"{self.dir}/{name}.log\"\nLogLevel Connect\nMaxClients 20\n"
+                              f"Allow 127.0.0.1\nConnectPort {self.tls}\n{more}")
+            self.servers._start(name, ["tinyproxy", "-d", "-c", str(config)], [port])
 
     def _start_dns(self):
         self.nsd = Nsd(self.dir)
@@ -436,6 +444,9 @@ class Targets:
             Case("http_proxy", f"{tls}/ok", True),
             Case("http_proxy_skip", f"{web}/ok", True),
             Case("http_proxy_skip", f"{web}/thrice", True),
+            Case("http_proxy_auth", f"{web}/ok", True),
+            Case("http_proxy_auth", f"{tls}/ok", True),
+            Case("http_proxy_wrong", f"{web}/ok", False),
             Case("http_no_proxy", f"{web}/ok", False),
             Case("http_not_ssl", f"{web}/ok", False),
             Case("http_2xx", f"127.0.0.1:{self.closed}", False),

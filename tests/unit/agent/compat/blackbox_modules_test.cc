@@ -210,9 +210,13 @@ TEST(BlackboxModules, WhatCannotBeDoneLeavesTheOthersAlone) {
   EXPECT_NE(
       unsupported("{prober: http, http: {tls_config: {min_version: TLS10}}}").find("below 1.2"),
       std::string::npos);
-  EXPECT_NE(
-      unsupported("{prober: http, http: {proxy_url: \"http://u:p@proxy:3128\"}}").find("proxy"),
-      std::string::npos);
+  for (const char* url : {"https://u:p@proxy:3128", "http://:p@proxy:3128", "http://a%3ab:p@proxy",
+                          "http://u:%0d%0a@proxy:3128", "socks5://proxy"}) {
+    const std::string said =
+        unsupported(fmt::format("{{prober: http, http: {{proxy_url: \"{}\"}}}}", url));
+    EXPECT_NE(said.find("a proxy that is not http://[USER:PASSWORD@]HOST:PORT"), std::string::npos)
+        << url << ": " << said;
+  }
   EXPECT_NE(unsupported("{prober: tcp, tcp: {source_ip_address: 127.0.0.1}}").find("source_ip"),
             std::string::npos);
   EXPECT_EQ(unsupported("{prober: tcp, http: {oauth2: {client_id: x}}}"), "")
@@ -228,6 +232,16 @@ TEST(BlackboxModules, SecretsAreNotShown) {
   EXPECT_EQ(http.find("headers")->find("Cookie")->text, "<secret>");
   EXPECT_EQ(http.find("headers")->find("X-Open")->text, "seen");
   EXPECT_EQ(made->http.password.text.reveal(), "hidden");
+}
+
+TEST(BlackboxModules, AProxysPasswordIsReadAndNotShown) {
+  const auto made =
+      read("  m: {prober: http, http: {proxy_url: \"http://a%40b:x%2by+z@p:3128/\"}}");
+  ASSERT_TRUE(made.has_value());
+  EXPECT_EQ(made->modules.at("m")->unsupported, "");
+  EXPECT_EQ(made->proxies.at(0), (ProxySettings{"m", "p", false, 3128, "a@b", "", "x+y+z"}));
+  EXPECT_EQ(made->modules.at("m")->source.find("http")->find("proxy_url")->text,
+            "http://<secret>@p:3128/");
 }
 
 }  // namespace
