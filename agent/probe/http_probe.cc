@@ -70,7 +70,20 @@ void HttpProbe::begin_hop() {
   };
   if (plan_.at_home) append(credentials_.headers);
   if (!target_.proxy.empty() && !plan_.url.https) append(credentials_.proxy_headers);
+  if (!cookies_.empty()) add_cookies();
   if (!take_kept()) connect();
+}
+
+/// To the monitor's own, if it has some: there is one such header (RFC 6265 section 5.4).
+void HttpProbe::add_cookies() {
+  std::string cookies = cookies_.header(plan_.url);
+  if (cookies.empty()) return;
+  for (Header& header : sent_headers_) {
+    if (!iequals(header.name, "cookie")) continue;
+    header.value.append("; ").append(cookies);
+    return;
+  }
+  sent_headers_.push_back({"Cookie", std::move(cookies)});
 }
 
 void HttpProbe::connect() {
@@ -282,6 +295,11 @@ void HttpProbe::on_response() {
 void HttpProbe::follow(const std::string& location) {
   auto next = plan_redirect(plan_, exchange_->response().status, location, target_.allow_downgrade);
   if (!next) return fail(std::move(next).error());
+  for (const Header& header : exchange_->response().headers) {
+    if (iequals(header.name, "set-cookie")) {
+      cookies_.take(plan_.url, header.value, context().loop().now().wall);
+    }
+  }
   take_facts();  // If the next hop fails, this is what is known.
   give_back();
   end_hop(phases().so_far(latency_clock()));

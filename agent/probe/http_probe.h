@@ -16,6 +16,7 @@
 #include "agent/probe/http_credentials.h"
 #include "agent/probe/http_redirect.h"
 #include "agent/probe/probe.h"
+#include "common/codec/cookie_jar.h"
 #include "common/codec/http1.h"
 
 #include <optional>
@@ -40,6 +41,7 @@ class HttpProbe final : public Probe, private ConnectOwner, private ReadyHandler
   const Connection* connection() const override;
 
   void begin_hop();
+  void add_cookies();
   void connect();
   http1::Request request();
   http1::ResponseLimits limits() const;
@@ -67,6 +69,7 @@ class HttpProbe final : public Probe, private ConnectOwner, private ReadyHandler
   HttpCredentials credentials_;
   HttpRequestPlan plan_;
   std::vector<Header> sent_headers_;  ///< The plan's, and credentials while at home.
+  codec::CookieJar cookies_;          ///< Of this attempt's redirects.
   std::vector<HttpHop> hops_;
   Phases hop_began_;
   int hop_status_ = 0;

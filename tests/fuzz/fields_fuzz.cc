@@ -1,13 +1,15 @@
-// Queries, forms and cookie headers from any bytes.
+// Queries, forms and cookie headers, of both directions, from any bytes.
 //
 // Oracles: an error names a byte or a bound and is printable; what was accepted keeps the promises
 // of the headers; and what is encoded from the parts reads back as the same parts.
 
 #include "common/base/check.h"
 #include "common/base/strings.h"
+#include "common/codec/cookie_jar.h"
 #include "common/codec/cookies.h"
 #include "common/codec/query_string.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -65,5 +67,15 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const auto found = tocsin::codec::find_cookie(bytes, name);
     CHECK(!found || *found == value);
   }
+  // Each line is one Set-Cookie header.
+  const auto url = tocsin::parse_url("https://www.shop.example/app/login?next=/");
+  tocsin::codec::CookieJar jar;
+  for (std::size_t i = 0; i < size; i = std::min(bytes.find('\n', i), size - 1) + 1) {
+    jar.take(*url, bytes.substr(i, bytes.find('\n', i) - i),
+             tocsin::WallTime{1'790'000'000'000'000});
+  }
+  const std::string header = jar.header(*url);
+  CHECK(header.size() <= tocsin::codec::CookieJar::kHeaderBytesMax);
+  CHECK(tocsin::printable(header, header.size() + 1) == header);
   return 0;
 }

@@ -35,6 +35,8 @@ http {{
     location = /missing {{ return 404; }}
     location = /broken {{ return 503; }}
     location = /once {{ return 302 /ok; }}
+    location = /enter {{ add_header Set-Cookie "visit=7; Path=/"; return 302 /inside; }}
+    location = /inside {{ if ($cookie_visit != 7) {{ return 302 /enter; }} return 200 "in\n"; }}
     location = /thrice {{ return 307 /twice; }}
     location = /twice {{ return 301 http://127.0.0.1:{web}/once; }}
     location = /loop {{ return 302 /loop; }}
@@ -444,6 +446,7 @@ class Targets:
             Case("http_proxy", f"{tls}/ok", True),
             Case("http_proxy_skip", f"{web}/ok", True),
             Case("http_proxy_skip", f"{web}/thrice", True),
+            Case("http_2xx", f"{web}/inside", True),
             Case("http_proxy_auth", f"{web}/ok", True),
             Case("http_proxy_auth", f"{tls}/ok", True),
             Case("http_proxy_wrong", f"{web}/ok", False),

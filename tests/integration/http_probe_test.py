@@ -45,6 +45,15 @@ http {{
     location = /method {{ return 200 "$request_method"; }}
     location = /echo {{ return 200 "got $http_authorization and $http_x_api_key"; }}
     location = /private {{ auth_basic "test"; auth_basic_user_file {dir}/users; }}
+    location = /enter {{ add_header Set-Cookie "visit=7; Path=/; HttpOnly"; return 302 /inside; }}
+    location = /inside {{
+      if ($cookie_visit != 7) {{ return 302 /enter; }}
+      return 200 "cookies $http_cookie";
+    }}
+    location = /leave {{
+      add_header Set-Cookie "visit=7; Domain=127.0.0.1";
+      return 302 http://127.0.0.2:{plain2}/cookies;
+    }}
     location = /one {{ return 302 /two; }}
     location = /two {{ return 307 /version; }}
     location = /loop {{ return 302 /loop; }}
@@ -54,6 +63,7 @@ http {{
   server {{
     listen 127.0.0.2:{plain2};
     location = /echo {{ return 200 "got $http_authorization and $http_x_api_key"; }}
+    location = /cookies {{ return 200 "cookies [$http_cookie]"; }}
   }}
   server {{
     listen 127.0.0.1:{mutual} ssl http2;
@@ -219,6 +229,14 @@ class HttpProbe(unittest.TestCase):
         self.assertEqual(self.check("plain", "/", "-6")["reason"], "connect.no_address")
 
     # --- redirects ---
+
+    def test_what_a_redirect_sets_goes_with_the_next_request_and_to_nobody_else(self):
+        for server in ("plain", "tls"):
+            self.assert_up(self.check(server, "/inside", *self.body("cookies visit=7")))
+            self.assert_up(self.check(server, "/inside", "--header", "Cookie: own=1",
+                                      *self.body("cookies own=1; visit=7")))
+        self.assert_up(self.check("plain", "/leave", *self.body("cookies []")))
+        self.assert_reason(self.check("plain", "/inside", "--redirects", "1"), "down", "http.too_many_redirects")
 
     def test_redirects_keep_phases_for_each_hop(self):
         seen = self.assert_up(self.check("tls", "/one", *self.body("HTTP/2.0")))
