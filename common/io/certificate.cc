@@ -29,13 +29,6 @@ std::string hex(const unsigned char* data, std::size_t size) {
   return out;
 }
 
-WallTime to_wall(const ASN1_TIME* time) {
-  std::tm tm{};
-  if (time == nullptr || ASN1_TIME_to_tm(time, &tm) != 1) return {};
-  const std::time_t seconds = timegm(&tm);
-  return {static_cast<std::int64_t>(seconds) * 1'000'000};
-}
-
 std::string serial_text(const ASN1_INTEGER* serial) {
   if (serial == nullptr || serial->length <= 0) return {};
   std::string out =
@@ -107,12 +100,21 @@ std::string certificate_name(const x509_st* certificate, bool subject) {
   return out;
 }
 
+WallTime asn1_time(const asn1_string_st* time) {
+  std::tm tm{};
+  if (time == nullptr || ASN1_TIME_to_tm(time, &tm) != 1 || tm.tm_year < 1 - 1900) {
+    return {};
+  }
+  const std::time_t seconds = timegm(&tm);
+  return {static_cast<std::int64_t>(seconds) * 1'000'000};
+}
+
 WallTime certificate_not_before(const x509_st* certificate) {
-  return to_wall(X509_get0_notBefore(certificate));
+  return asn1_time(X509_get0_notBefore(certificate));
 }
 
 WallTime certificate_not_after(const x509_st* certificate) {
-  return to_wall(X509_get0_notAfter(certificate));
+  return asn1_time(X509_get0_notAfter(certificate));
 }
 
 CertificateFacts certificate_facts(const x509_st* certificate) {

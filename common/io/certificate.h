@@ -7,6 +7,7 @@
 #include "common/base/expected.h"
 #include "common/model/observation.h"
 
+struct asn1_string_st;
 struct x509_st;
 
 namespace tocsin::io {
@@ -20,6 +21,9 @@ std::string certificate_name(const x509_st* certificate, bool subject);
 WallTime certificate_not_before(const x509_st* certificate);
 /// Zero when it cannot be read; the last moment that can be told for years beyond it.
 WallTime certificate_not_after(const x509_st* certificate);
+
+/// UTCTime or GeneralizedTime; zero for null, what cannot be read, and the year 0.
+WallTime asn1_time(const asn1_string_st* time);
 
 /// One DER certificate and nothing else; kInvalid otherwise.
 Expected<CertificateFacts> read_certificate(ByteSpan der);
