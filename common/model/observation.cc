@@ -14,6 +14,24 @@ const char* to_string(ConnectionUse use) {
   return "?";
 }
 
+const char* to_string(OcspStatus status) {
+  switch (status) {
+    case OcspStatus::kNotAsked:
+      return "not asked";
+    case OcspStatus::kNone:
+      return "none";
+    case OcspStatus::kGood:
+      return "good";
+    case OcspStatus::kRevoked:
+      return "revoked";
+    case OcspStatus::kUnknown:
+      return "unknown";
+    case OcspStatus::kUnusable:
+      return "unusable";
+  }
+  return "?";
+}
+
 const char* to_string(TcpState state) {
   switch (state) {
     case TcpState::kEstablished:

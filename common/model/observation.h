@@ -130,6 +130,29 @@ struct TlsProblem {
   friend bool operator==(const TlsProblem&, const TlsProblem&) = default;
 };
 
+/// What the server's stapled OCSP answer says of its certificate.
+enum class OcspStatus : std::uint8_t {
+  kNotAsked = 0,  ///< Or the session was resumed, and no certificate was shown.
+  kNone = 1,      ///< Asked, and nothing was stapled.
+  kGood = 2,
+  kRevoked = 3,
+  kUnknown = 4,   ///< The responder does not know the certificate.
+  kUnusable = 5,  ///< It cannot be read or verified, or is not of now.
+};
+
+/// "good"; "not asked".
+const char* to_string(OcspStatus status);
+
+struct OcspFacts {
+  OcspStatus status = OcspStatus::kNotAsked;
+  /// Since when and until when the answer holds; zero unless its signature is good, the second also
+  /// when it does not say. kUnusable with the first: the answer is not of now.
+  WallTime this_update;
+  WallTime next_update;
+
+  friend bool operator==(const OcspFacts&, const OcspFacts&) = default;
+};
+
 struct TlsFacts {
   static constexpr std::size_t kChainMax = 8;
   static constexpr std::size_t kProblemsMax = 8;

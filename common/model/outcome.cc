@@ -68,6 +68,8 @@ constexpr ReasonRow kReasons[] = {
      "a certificate in the chain has a critical extension that is not known"},
     {Reason::kTlsVerifyMalformed, "tls.verify.malformed",
      "a certificate in the chain is malformed"},
+    {Reason::kTlsVerifyStaple, "tls.verify.staple",
+     "the server does not prove by OCSP that its certificate is not revoked"},
     {Reason::kTlsVerifyOther, "tls.verify.other", "the certificate cannot be verified"},
     {Reason::kHttpTimeout, "http.timeout", "the server did not finish its response in time"},
     {Reason::kHttpTruncated, "http.truncated", "the connection ended before the declared length"},

@@ -80,6 +80,7 @@ enum class Reason : std::uint16_t {
   kTlsVerifyNameConstraints = 321,
   kTlsVerifyCriticalExtension = 322,
   kTlsVerifyMalformed = 323,
+  kTlsVerifyStaple = 324,
 
   kHttpTimeout = 400,
   kHttpTruncated = 401,

@@ -2,6 +2,7 @@
 
 #include "common/base/check.h"
 #include "common/base/strings.h"
+#include "tests/support/x509_parts.h"
 
 #include <openssl/evp.h>
 #include <openssl/pem.h>
@@ -10,11 +11,6 @@
 #include <memory>
 
 namespace tocsin::test {
-
-namespace {
-
-using Key = std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)>;
-using Cert = std::unique_ptr<X509, decltype(&X509_free)>;
 
 Key new_key() {
   Key key{EVP_EC_gen("P-256"), EVP_PKEY_free};
@@ -43,6 +39,8 @@ Cert new_certificate(long serial, const std::string& name, EVP_PKEY* key, int fr
                              reinterpret_cast<const unsigned char*>(name.c_str()), -1, -1, 0);
   return out;
 }
+
+namespace {
 
 std::string to_pem(X509* certificate) {
   BIO* bio = BIO_new(BIO_s_mem());
