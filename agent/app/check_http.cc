@@ -74,7 +74,7 @@ const std::vector<std::string_view>& http_options() {
       "--method",     "--header", "--body",        "--body-base64",   "--body-max",
       "--redirects",  "--basic",  "--bearer",      "--secret-header", "--client-certificate",
       "--client-key", "--ca",     "--server-name", "--http",          "--proxy",
-      "--connection"};
+      "--connection", "--ocsp"};
   return kOptions;
 }
 
@@ -121,6 +121,8 @@ Expected<void> take_http_option(std::string_view name, const std::string& value,
     TRY_ASSIGN(t.ca_pem, io::read_file(value, kCaBytesMax));
   } else if (name == "--server-name") {
     t.server_name = value;
+  } else if (name == "--ocsp") {
+    TRY_ASSIGN(t.ocsp, parse_word(name, value, {OcspMode::kCheck, OcspMode::kRequire}));
   } else if (name == "--http") {
     TRY_ASSIGN(t.version,
                parse_word(name, value, {HttpVersion::kAuto, HttpVersion::k11, HttpVersion::k2}));

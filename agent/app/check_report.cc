@@ -161,6 +161,14 @@ std::string names_text(const CertificateFacts& leaf) {
   return fmt::format("{} and {} more", join(shown, ", "), leaf.name_count - shown.size());
 }
 
+std::string ocsp_text(const OcspFacts& ocsp) {
+  std::string out = ocsp.status == OcspStatus::kNone ? "nothing stapled" : to_string(ocsp.status);
+  if (ocsp.this_update.us == 0) return out;
+  out += fmt::format(", of {}", format_rfc3339(ocsp.this_update).substr(0, 10));
+  if (ocsp.next_update.us == 0) return out;
+  return out + fmt::format(" until {}", format_rfc3339(ocsp.next_update).substr(0, 10));
+}
+
 std::string tls_facts(const TlsFacts& tls, WallTime now) {
   std::string line = tls.version;
   for (const std::string* part : {&tls.cipher, &tls.group, &tls.alpn}) {
@@ -177,6 +185,7 @@ std::string tls_facts(const TlsFacts& tls, WallTime now) {
   for (std::size_t i = 0; i < tls.problems.size(); ++i) {
     out += fact(i == 0 ? "problem" : "", tls.problems[i].text);
   }
+  if (tls.ocsp.status != OcspStatus::kNotAsked) out += fact("ocsp", ocsp_text(tls.ocsp));
   if (!tls.chain.empty()) {
     const CertificateFacts& leaf = tls.chain.front();
     if (!leaf.names.empty()) out += fact("names", names_text(leaf));

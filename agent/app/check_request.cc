@@ -72,6 +72,7 @@ Expected<Target> parse_tcp(const Given& given) {
   out.server_name = given.http.target.server_name;
   out.verify = given.http.target.verify;
   out.ca_pem = given.http.target.ca_pem;
+  out.ocsp = given.http.target.ocsp;
   return Target{std::move(out)};
 }
 
@@ -86,6 +87,7 @@ Expected<Target> parse_tls(const Given& given) {
   out.tls13_only = given.tls13_only;
   out.verify = given.http.target.verify;
   out.ca_pem = given.http.target.ca_pem;
+  out.ocsp = given.http.target.ocsp;
   return Target{std::move(out)};
 }
 
@@ -276,7 +278,7 @@ class WordReader {
     }
     const auto* option = find_option(http_options(), name);
     if (option == nullptr) return fail(Errc::kInvalid, "{} takes no value", name);
-    const bool of_tls = name == "--server-name" || name == "--ca";
+    const bool of_tls = name == "--server-name" || name == "--ca" || name == "--ocsp";
     (of_tls ? given_.stream_only : given_.http_only).push_back(*option);
     TRY(take_http_option(*option, value, given_.http));
     return {};
@@ -373,6 +375,7 @@ const char* check_usage() {
          "  --alpn PROTOCOL, --min-version 1.3\n"
          "                          tls; --alpn may be given again, one of them must be chosen\n"
          "  --ca FILE, --insecure   these roots instead of the system's; verify nothing\n"
+         "  --ocsp check|require    the staple must be good; require: there must be one\n"
          "  --resolver ADDR[:PORT]  asked for host names instead of the system's\n"
          "  -4, -6                  this family of addresses only\n"
          "  --json                  everything that was seen, as JSON\n"

@@ -5,6 +5,11 @@
 namespace tocsin::agent {
 
 bool is_fault_of_clock(Reason reason, const TlsFacts& tls, WallTime now, const ClockTrust& trust) {
+  const WallTime there = now + std::chrono::milliseconds{trust.offset_ms};
+  if (reason == Reason::kTlsVerifyStaple) {
+    return tls.ocsp.status == OcspStatus::kUnusable && tls.ocsp.this_update.us != 0 &&
+           tls.ocsp.this_update <= there && there <= tls.ocsp.next_update;
+  }
   const bool expired =
       reason == Reason::kTlsVerifyExpired || reason == Reason::kTlsVerifyIssuerExpired;
   if (!expired && reason != Reason::kTlsVerifyNotYetValid) return false;
@@ -15,7 +20,6 @@ bool is_fault_of_clock(Reason reason, const TlsFacts& tls, WallTime now, const C
       return false;
     }
   }
-  const WallTime there = now + std::chrono::milliseconds{trust.offset_ms};
   const WallTime ends = tls.chain_not_after.us != 0 ? tls.chain_not_after : tls.not_after;
   return tls.not_before <= there && there <= ends;
 }

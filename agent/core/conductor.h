@@ -226,7 +226,7 @@ class Conductor {
     std::string version;
     std::string host;
     Uuid boot{};
-    std::uint64_t capabilities = kCapHttp | kCapTcp | kCapDns | kCapTls | kCapSecrets;
+    std::uint64_t capabilities = kCapHttp | kCapTcp | kCapDns | kCapTls | kCapSecrets | kCapOcsp;
     std::uint32_t max_in_flight = 1000;
     std::uint32_t max_in_flight_per_target = 4;
     std::vector<Anchor> anchors;  ///< At most kAnchorsMax.

@@ -66,6 +66,7 @@ tl::expected<ConnectPlan, Failure> plan_http_connection(ProbeContext& context,
   if (url.https) out.alpn = alpn_of(target);
   if (request.at_home) {
     out.tls_name = target.server_name;
+    out.wishes.ocsp = target.ocsp;
     out.identity = credentials.identity;
   }
   if (target.proxy.empty()) return out;
@@ -99,12 +100,12 @@ tl::expected<ConnectPlan, Failure> plan_http_connection(ProbeContext& context,
 std::string connection_key(const HttpTarget& target, const HttpRequestPlan& request,
                            IpFamily family) {
   const Url& url = request.url;
-  return fmt::format("{}|{}|{}|{}|{:x}.{}|{}|{}|{}|{}|{}|{}|{}|{}|{}", url.https,
-                     url.host_and_port(), static_cast<int>(family), target.verify,
-                     fnv1a64(target.ca_pem), target.ca_pem.size(), request.at_home,
-                     target.server_name, target.resolver, static_cast<int>(target.version),
-                     target.proxy, describe(target.client_cert), describe(target.client_key),
-                     target.auth.username, describe(target.auth.secret));
+  return fmt::format(
+      "{}|{}|{}|{}|{:x}.{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}", url.https, url.host_and_port(),
+      static_cast<int>(family), target.verify, fnv1a64(target.ca_pem), target.ca_pem.size(),
+      request.at_home, target.server_name, target.resolver, static_cast<int>(target.version),
+      target.proxy, describe(target.client_cert), describe(target.client_key), target.auth.username,
+      describe(target.auth.secret), static_cast<int>(target.ocsp));
 }
 
 Failure blame_proxy(const HttpTarget& target, Failure failure) {

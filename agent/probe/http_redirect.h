@@ -18,7 +18,8 @@ struct HttpRequestPlan {
   std::string method;
   std::vector<Header> headers;  ///< Of the spec, without secret ones.
   std::string body;
-  /// Credentials, client certificate and `server_name` still apply: no other origin was visited.
+  /// Credentials, client certificate, `server_name` and `ocsp` still apply: no other origin was
+  /// visited.
   bool at_home = true;
 };
 

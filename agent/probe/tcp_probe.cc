@@ -32,6 +32,7 @@ void TcpProbe::begin() {
     plan.ca_pem = target_.ca_pem;
     plan.tls_name = target_.server_name;
     plan.wishes.no_alpn = true;
+    plan.wishes.ocsp = target_.ocsp;
   }
   chain_ = std::make_unique<ConnectChain>(context(), std::move(plan), deadline(), phases(), seen(),
                                           static_cast<ConnectOwner&>(*this));

@@ -29,7 +29,8 @@ void TlsProbe::begin() {
   plan.wishes = {.alpn = target_.alpn,
                  .alpn_required = !target_.alpn.empty(),
                  .no_alpn = target_.alpn.empty(),
-                 .tls13_only = target_.tls13_only};
+                 .tls13_only = target_.tls13_only,
+                 .ocsp = target_.ocsp};
   plan.tls_detail = io::TlsDetail::kChain;
   chain_ = std::make_unique<ConnectChain>(context(), std::move(plan), deadline(), phases(), seen(),
                                           static_cast<ConnectOwner&>(*this));

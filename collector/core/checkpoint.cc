@@ -146,6 +146,9 @@ void put_tls(ByteWriter& out, const TlsFacts& tls) {
     out.u32(p.depth);
     put_text(out, p.text);
   }
+  out.u8(static_cast<std::uint8_t>(tls.ocsp.status));
+  put_time(out, tls.ocsp.this_update);
+  put_time(out, tls.ocsp.next_update);
 }
 
 TlsFacts get_tls(ByteReader& in) {
@@ -179,6 +182,9 @@ TlsFacts get_tls(ByteReader& in) {
     p.text = get_text(in);
     tls.problems.push_back(std::move(p));
   }
+  tls.ocsp.status = static_cast<OcspStatus>(in.u8());
+  tls.ocsp.this_update = get_time(in);
+  tls.ocsp.next_update = get_time(in);
   return tls;
 }
 

@@ -46,6 +46,21 @@ bool read_urgency(MapReader& reader, Urgency& out) {
   return true;
 }
 
+void read_ocsp(MapReader& reader, OcspMode& out) {
+  std::string word;
+  reader.text("ocsp", word);
+  if (word.empty()) return;
+  if (const auto mode = ocsp_mode_from_name(word)) {
+    out = *mode;
+  } else {
+    reader.error("ocsp", one_of(word, {"off", "check", "require"}));
+  }
+}
+
+void set_ocsp(Node& out, OcspMode mode) {
+  if (mode != OcspMode::kOff) out.set("ocsp", Node::string(to_string(mode)));
+}
+
 Node texts(const std::vector<std::string>& words) {
   Node out = Node::list();
   for (const std::string& word : words) out.items.push_back(Node::string(word));

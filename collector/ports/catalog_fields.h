@@ -33,6 +33,10 @@ void read_title(codec::MapReader& reader, std::string_view field, std::string& o
 /// False, and `out` as it was, when the field is neither high nor low.
 bool read_urgency(codec::MapReader& reader, Urgency& out);
 
+/// The field `ocsp`.
+void read_ocsp(codec::MapReader& reader, OcspMode& out);
+void set_ocsp(codec::Node& out, OcspMode mode);
+
 codec::Node texts(const std::vector<std::string>& words);
 codec::Node duration_node(Duration d);
 

@@ -6,11 +6,11 @@
 //   monitors:            key name type interval timeout retries retry_delay retry_assertions
 //                        regions quorum open_after close_after confirm page_on paused assert
 //                        degraded family service tags depends_on, and by type
-//     http               url method headers body redirects verify ca
+//     http               url method headers body redirects verify ca ocsp
 //     tcp                host port (or url: tcp://HOST:PORT) send expect starttls, and with it
-//                        server_name verify ca
+//                        server_name verify ca ocsp
 //     tls                host port (or url: tls://HOST[:PORT]) starttls server_name alpn
-//                        min_version verify ca
+//                        min_version verify ca ocsp
 //     dns                host record resolver transport server_name verify ca recursion dnssec
 //                        rcode
 //     assert, degraded   CONDITION or a list of them; CONDITION is a line of the assertion language

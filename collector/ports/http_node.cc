@@ -235,6 +235,7 @@ HttpTarget read_http_target(MapReader& reader, Errors& errors) {
   reader.text("proxy", http.proxy);
   read_connection(reader, http.connection);
   read_body_max(reader, http.body_max);
+  read_ocsp(reader, http.ocsp);
   return http;
 }
 
@@ -262,6 +263,7 @@ void set_http_target(Node& out, const HttpTarget& http) {
     out.set("connection", Node::string(to_string(http.connection)));
   }
   if (http.body_max != 0) out.set("body_max", Node::integer(http.body_max));
+  set_ocsp(out, http.ocsp);
 }
 
 }  // namespace tocsin::collector

@@ -27,7 +27,8 @@ inline constexpr std::array kHttpKeys{"url",
                                       "client_certificate",
                                       "client_key",
                                       "connection",
-                                      "body_max"};
+                                      "body_max",
+                                      "ocsp"};
 
 /// Shapes only; the rules are those of validate().
 HttpTarget read_http_target(codec::MapReader& reader, std::vector<FieldError>& errors);

@@ -87,10 +87,11 @@ void read_starttls(MapReader& reader, StartTls& out) {
 }
 
 void set_verification(Node& out, const std::string& server_name, bool verify,
-                      const std::string& ca_pem) {
+                      const std::string& ca_pem, OcspMode ocsp) {
   if (!server_name.empty()) out.set("server_name", Node::string(server_name));
   out.set("verify", Node::boolean(verify));
   if (!ca_pem.empty()) out.set("ca", Node::string(ca_pem));
+  set_ocsp(out, ocsp);
 }
 
 }  // namespace
@@ -104,6 +105,7 @@ TcpTarget read_tcp_target(MapReader& reader) {
   reader.text("server_name", tcp.server_name);
   reader.boolean("verify", tcp.verify);
   reader.text("ca", tcp.ca_pem);
+  read_ocsp(reader, tcp.ocsp);
   return tcp;
 }
 
@@ -121,6 +123,7 @@ TlsTarget read_tls_target(MapReader& reader) {
   tls.tls13_only = version == "1.3";
   reader.boolean("verify", tls.verify);
   reader.text("ca", tls.ca_pem);
+  read_ocsp(reader, tls.ocsp);
   return tls;
 }
 
@@ -131,7 +134,7 @@ void set_tcp_target(Node& out, const TcpTarget& tcp) {
   if (!tcp.expect.empty()) out.set("expect", Node::string(codec::byte_text(tcp.expect)));
   if (tcp.starttls == StartTls::kNone) return;
   out.set("starttls", Node::string(to_string(tcp.starttls)));
-  set_verification(out, tcp.server_name, tcp.verify, tcp.ca_pem);
+  set_verification(out, tcp.server_name, tcp.verify, tcp.ca_pem, tcp.ocsp);
 }
 
 void set_tls_target(Node& out, const TlsTarget& tls) {
@@ -140,7 +143,7 @@ void set_tls_target(Node& out, const TlsTarget& tls) {
   if (tls.starttls != StartTls::kNone) out.set("starttls", Node::string(to_string(tls.starttls)));
   if (!tls.alpn.empty()) out.set("alpn", texts(tls.alpn));
   out.set("min_version", Node::string(tls.tls13_only ? "1.3" : "1.2"));
-  set_verification(out, tls.server_name, tls.verify, tls.ca_pem);
+  set_verification(out, tls.server_name, tls.verify, tls.ca_pem, tls.ocsp);
 }
 
 }  // namespace tocsin::collector

@@ -34,22 +34,28 @@ Node tls_node(const TlsFacts& tls) {
                                   {"depth", Node::integer(p.depth)},
                                   {"text", Node::string(p.text)}}));
   }
-  return Node::map({{"version", Node::string(tls.version)},
-                    {"cipher", Node::string(tls.cipher)},
-                    {"group", Node::string(tls.group)},
-                    {"alpn", Node::string(tls.alpn)},
-                    {"server_name", Node::string(tls.server_name)},
-                    {"verified", Node::boolean(tls.verified)},
-                    {"subject", Node::string(tls.subject)},
-                    {"issuer", Node::string(tls.issuer)},
-                    {"not_before", time(tls.not_before)},
-                    {"not_after", time(tls.not_after)},
-                    {"chain_not_after", time(tls.chain_not_after)},
-                    {"chain_size", Node::integer(tls.chain_size)},
-                    {"chain", Node::list(std::move(chain))},
-                    {"problems", Node::list(std::move(problems))},
-                    {"alert_received", Node::string(tls.alert_received)},
-                    {"alert_sent", Node::string(tls.alert_sent)}});
+  Node out = Node::map({{"version", Node::string(tls.version)},
+                        {"cipher", Node::string(tls.cipher)},
+                        {"group", Node::string(tls.group)},
+                        {"alpn", Node::string(tls.alpn)},
+                        {"server_name", Node::string(tls.server_name)},
+                        {"verified", Node::boolean(tls.verified)},
+                        {"subject", Node::string(tls.subject)},
+                        {"issuer", Node::string(tls.issuer)},
+                        {"not_before", time(tls.not_before)},
+                        {"not_after", time(tls.not_after)},
+                        {"chain_not_after", time(tls.chain_not_after)},
+                        {"chain_size", Node::integer(tls.chain_size)},
+                        {"chain", Node::list(std::move(chain))},
+                        {"problems", Node::list(std::move(problems))},
+                        {"alert_received", Node::string(tls.alert_received)},
+                        {"alert_sent", Node::string(tls.alert_sent)}});
+  if (tls.ocsp.status != OcspStatus::kNotAsked) {
+    out.set("ocsp", Node::map({{"status", Node::string(to_string(tls.ocsp.status))},
+                               {"this_update", time(tls.ocsp.this_update)},
+                               {"next_update", time(tls.ocsp.next_update)}}));
+  }
+  return out;
 }
 
 Node tcp_node(const TcpFacts& tcp) {

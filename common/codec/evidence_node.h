@@ -9,7 +9,8 @@
 namespace tocsin::codec {
 
 /// version cipher group alpn server_name verified subject issuer not_before not_after
-/// chain_not_after chain_size chain problems alert_received alert_sent. Times are RFC 3339, null
+/// chain_not_after chain_size chain problems alert_received alert_sent, and, when it was asked for,
+/// ocsp: {status this_update next_update}. Times are RFC 3339, null
 /// when unknown; texts are empty when there is nothing to say.
 Node tls_node(const TlsFacts& tls);
 

@@ -5,6 +5,7 @@
 #include "common/base/time.h"
 #include "common/io/certificate.h"
 #include "common/io/openssl_error.h"
+#include "common/io/staple.h"
 #include "common/io/tls_alert.h"
 
 #include <openssl/err.h>
@@ -173,6 +174,10 @@ std::string encode_alpn(const std::vector<std::string>& names) {
 
 bool apply_wishes(SSL* ssl, const TlsWishes& wishes) {
   if (wishes.tls13_only && SSL_set_min_proto_version(ssl, TLS1_3_VERSION) != 1) return false;
+  if (wishes.ocsp != OcspMode::kOff &&
+      SSL_set_tlsext_status_type(ssl, TLSEXT_STATUSTYPE_ocsp) != 1) {
+    return false;
+  }
   if (wishes.no_alpn) return SSL_set_alpn_protos(ssl, nullptr, 0) == 0;
   if (wishes.alpn.empty()) return true;
   const std::string alpn = encode_alpn(wishes.alpn);
@@ -383,7 +388,38 @@ TlsStep TlsStream::handshake() {
       return TlsStep::kFailed;
     }
   }
+  if (wishes_.ocsp != OcspMode::kOff) judge_ocsp();
   return TlsStep::kDone;
+}
+
+void TlsStream::judge_ocsp() {
+  // Whoever resumes shows no certificate: it was judged when the session was made.
+  X509* certificate = SSL_get0_peer_certificate(ssl_);
+  if (resumed() || certificate == nullptr || ocsp_.status != OcspStatus::kNotAsked) return;
+  StapleVerdict verdict;
+  const unsigned char* staple = nullptr;
+  if (const long size = SSL_get_tlsext_status_ocsp_resp(ssl_, &staple);
+      staple != nullptr && size > 0) {
+    const STACK_OF(X509)* chain = SSL_get0_verified_chain(ssl_);
+    X509* issuer = sk_X509_num(chain) > 1 ? sk_X509_value(chain, 1) : nullptr;
+    if (issuer == nullptr && X509_self_signed(certificate, 0) == 1) issuer = certificate;
+    verdict = judge_staple({staple, static_cast<std::size_t>(size)}, certificate, issuer);
+  } else {
+    verdict.facts.status = OcspStatus::kNone;
+    if (wishes_.ocsp == OcspMode::kRequire) {
+      verdict.failure =
+          Failure{Reason::kTlsVerifyStaple, fmt::format("the server stapled no OCSP answer for {}",
+                                                        certificate_name(certificate, true))};
+    }
+  }
+  ocsp_ = verdict.facts;
+  // A chain that is bad for another reason has its reason; who issued it may not be known then.
+  if (!verdict.failure || (!problems_.empty() && ocsp_.status != OcspStatus::kRevoked) ||
+      problems_.size() == TlsFacts::kProblemsMax) {
+    return;
+  }
+  problems_.push_back(
+      {verdict.failure->reason, 0, printable(verdict.failure->detail, kProblemTextMax)});
 }
 
 TlsResult TlsStream::read(std::span<char> into) {
@@ -426,6 +462,7 @@ TlsFacts TlsStream::facts(TlsDetail detail) const {
   out.alert_received = alert(alert_received_);
   out.alert_sent = alert(alert_sent_);
   out.problems = problems_;
+  out.ocsp = ocsp_;
   const X509* leaf = SSL_get0_peer_certificate(ssl_);
   if (leaf == nullptr) return out;
   out.not_before = certificate_not_before(leaf);

@@ -60,6 +60,7 @@ struct TlsWishes {
   bool alpn_required = false;     ///< Without one of them the handshake fails with tls.alpn.
   bool no_alpn = false;           ///< Nothing is offered.
   bool tls13_only = false;
+  OcspMode ocsp = OcspMode::kOff;  ///< Not off: a staple is asked for, and judged by the handshake.
 };
 
 /// How much facts() tells: everything costs about 20 us a certificate.
@@ -122,6 +123,7 @@ class TlsStream {
   static void on_info(const ssl_st* ssl, int where, int value);
   static int on_certificate_wanted(ssl_st* ssl, void* self);
   void add_problem(int error, x509_store_ctx_st* store);
+  void judge_ocsp();
   Reason alert_reason() const;
 
   std::shared_ptr<const TlsContext> context_;  ///< Shared: the pool may drop it meanwhile.
@@ -132,6 +134,7 @@ class TlsStream {
   int alert_received_ = -1;           ///< Its description; -1: none but close_notify.
   int alert_sent_ = -1;
   bool certificate_wanted_ = false;  ///< The server asked for ours.
+  OcspFacts ocsp_;
   Failure failure_;
 };
 

@@ -34,6 +34,7 @@ inline constexpr std::uint64_t kCapTcp = 2;
 inline constexpr std::uint64_t kCapDns = 4;
 inline constexpr std::uint64_t kCapTls = 8;       ///< And TCP with STARTTLS.
 inline constexpr std::uint64_t kCapSecrets = 16;  ///< Secrets that come with the assignment.
+inline constexpr std::uint64_t kCapOcsp = 32;     ///< OcspMode of http, tcp and tls.
 
 enum class AgentHealth : std::uint8_t {
   kHealthy = 1,

@@ -130,6 +130,13 @@ void check_credentials(const HttpTarget& http, Errors& errors) {
       "client_key", "{}, and a client_certificate", kSecretRule);
 }
 
+void check_ocsp(OcspMode ocsp, bool verify, Errors& errors) {
+  errors.expect(
+      ocsp == OcspMode::kOff || verify, "ocsp",
+      "expected off with verify: false: nobody vouches for the answer of an issuer that is "
+      "not verified");
+}
+
 void check_connection(const HttpTarget& http, Errors& errors) {
   errors.expect(http.server_name.empty() || is_host_name(http.server_name), "server_name",
                 "expected a host name");
@@ -149,6 +156,9 @@ void check_connection(const HttpTarget& http, Errors& errors) {
                 printable(http.method, 20));
   errors.expect(http.body_max == 0 || (http.body_max >= 1024 && http.body_max <= 1024 * 1024),
                 "body_max", "expected 1KiB to 1MiB");
+  errors.expect(http.ocsp == OcspMode::kOff || http.url.starts_with("https://"), "ocsp",
+                "expected off with http://: only TLS has certificates");
+  check_ocsp(http.ocsp, http.verify, errors);
 }
 
 void check_target(const HttpTarget& http, Errors& errors) {
@@ -198,6 +208,9 @@ void check_target(const TcpTarget& tcp, Errors& errors) {
                 "expected starttls beside it");
   errors.expect(tcp.starttls != StartTls::kNone || tcp.verify, "verify",
                 "expected starttls beside it");
+  errors.expect(tcp.starttls != StartTls::kNone || tcp.ocsp == OcspMode::kOff, "ocsp",
+                "expected starttls beside it");
+  check_ocsp(tcp.ocsp, tcp.verify, errors);
   check_server_name(tcp.server_name, errors);
 }
 
@@ -206,6 +219,7 @@ void check_target(const TlsTarget& tls, Errors& errors) {
                 "expected a host name or address");
   errors.expect(tls.port != 0, "port", "expected 1 to 65535");
   check_server_name(tls.server_name, errors);
+  check_ocsp(tls.ocsp, tls.verify, errors);
   errors.expect(tls.alpn.size() <= TlsTarget::kAlpnMax, "alpn", "expected at most {} protocols",
                 TlsTarget::kAlpnMax);
   for (std::size_t i = 0; i < tls.alpn.size(); ++i) {
@@ -437,6 +451,32 @@ const char* to_string(ConnectionMode mode) {
       return "reuse";
   }
   return "?";
+}
+
+const char* to_string(OcspMode mode) {
+  switch (mode) {
+    case OcspMode::kOff:
+      return "off";
+    case OcspMode::kCheck:
+      return "check";
+    case OcspMode::kRequire:
+      return "require";
+  }
+  return "?";
+}
+
+std::optional<OcspMode> ocsp_mode_from_name(std::string_view name) {
+  for (const OcspMode mode : {OcspMode::kOff, OcspMode::kCheck, OcspMode::kRequire}) {
+    if (name == to_string(mode)) return mode;
+  }
+  return std::nullopt;
+}
+
+OcspMode ocsp_mode(const Target& target) {
+  if (const auto* http = std::get_if<HttpTarget>(&target)) return http->ocsp;
+  if (const auto* tcp = std::get_if<TcpTarget>(&target)) return tcp->ocsp;
+  if (const auto* tls = std::get_if<TlsTarget>(&target)) return tls->ocsp;
+  return OcspMode::kOff;
 }
 
 const char* to_string(StartTls protocol) {

@@ -87,6 +87,14 @@ enum class ConnectionMode : std::uint8_t {
   kReuse = 2,   ///< The connection itself, when it is still open.
 };
 
+/// Whether a server is asked for proof that its certificate is not revoked: a stapled OCSP answer
+/// (RFC 6066 section 8). The numbers are wire values.
+enum class OcspMode : std::uint8_t {
+  kOff = 0,      ///< Nothing is asked.
+  kCheck = 1,    ///< What it staples must be good; nothing stapled passes.
+  kRequire = 2,  ///< It must staple.
+};
+
 struct HttpTarget {
   std::string url;  ///< http or https, absolute; userinfo refused.
   std::string method = "GET";
@@ -107,6 +115,7 @@ struct HttpTarget {
   SecretRef client_key;          ///< PEM; empty: in client_cert.
   ConnectionMode connection = ConnectionMode::kCold;
   std::uint32_t body_max = 0;  ///< Bytes of the body that are kept, 1 KiB..1 MiB; 0: the default.
+  OcspMode ocsp = OcspMode::kOff;  ///< At the URL's own origin; needs https and `verify`.
 
   friend bool operator==(const HttpTarget&, const HttpTarget&) = default;
 };
@@ -121,9 +130,10 @@ struct TcpTarget {
   std::string send;    ///< Sent once connected; may be empty.
   std::string expect;  ///< The first bytes received must contain this; empty: connecting is enough.
   StartTls starttls = StartTls::kNone;  ///< With one, `send` and `expect` go through TLS.
-  std::string server_name = {};         ///< These three: as of TlsTarget, only with starttls.
+  std::string server_name = {};         ///< These four: as of TlsTarget, only with starttls.
   bool verify = true;
   std::string ca_pem = {};
+  OcspMode ocsp = OcspMode::kOff;
 
   friend bool operator==(const TcpTarget&, const TcpTarget&) = default;
 };
@@ -193,7 +203,8 @@ struct TlsTarget {
   std::vector<std::string> alpn = {};  ///< The server must choose one; empty: not asked. At most 8.
   bool tls13_only = false;             ///< Else TLS 1.2 will do.
   bool verify = true;
-  std::string ca_pem = {};  ///< Instead of the system's roots when not empty.
+  std::string ca_pem = {};         ///< Instead of the system's roots when not empty.
+  OcspMode ocsp = OcspMode::kOff;  ///< Needs `verify`.
 
   friend bool operator==(const TlsTarget&, const TlsTarget&) = default;
 };
@@ -289,6 +300,13 @@ std::vector<std::string> stored_secrets(const Target& target);
 
 const char* to_string(HttpVersion version);
 const char* to_string(ConnectionMode mode);
+
+/// "off", "check", "require".
+const char* to_string(OcspMode mode);
+/// Nothing when it is none of them.
+std::optional<OcspMode> ocsp_mode_from_name(std::string_view name);
+/// Of http, tcp and tls; kOff for the others.
+OcspMode ocsp_mode(const Target& target);
 
 /// "smtp", "imap", "pop3", "postgres"; "none".
 const char* to_string(StartTls protocol);

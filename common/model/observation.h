@@ -176,6 +176,7 @@ struct TlsFacts {
   std::vector<TlsProblem> problems;  ///< In the order found; at most kProblemsMax.
   std::string alert_received;        ///< "handshake_failure (40)"; empty: none but close_notify.
   std::string alert_sent;
+  OcspFacts ocsp;
 
   friend bool operator==(const TlsFacts&, const TlsFacts&) = default;
 };

@@ -50,6 +50,9 @@ void to_proto(const TlsFacts& tls, v1::TlsFacts& out) {
   }
   out.set_alert_received(tls.alert_received);
   out.set_alert_sent(tls.alert_sent);
+  out.set_ocsp(static_cast<std::uint32_t>(tls.ocsp.status));
+  out.set_ocsp_this_update_us(tls.ocsp.this_update.us);
+  out.set_ocsp_next_update_us(tls.ocsp.next_update.us);
 }
 
 void to_proto(const TcpFacts& in, v1::TcpFacts& out) {
@@ -200,6 +203,12 @@ Expected<TlsFacts> from_proto(const v1::TlsFacts& in) {
   }
   TRY_ASSIGN(out.alert_received, bounded_text(in.alert_received()));
   TRY_ASSIGN(out.alert_sent, bounded_text(in.alert_sent()));
+  // A status that only a newer agent knows is not told; the result counts all the same.
+  if (in.ocsp() <= static_cast<std::uint32_t>(OcspStatus::kUnusable)) {
+    out.ocsp.status = static_cast<OcspStatus>(in.ocsp());
+  }
+  TRY_ASSIGN(out.ocsp.this_update, certificate_time(in.ocsp_this_update_us()));
+  TRY_ASSIGN(out.ocsp.next_update, certificate_time(in.ocsp_next_update_us()));
   return out;
 }
 

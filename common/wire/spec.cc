@@ -112,6 +112,13 @@ SecretRef secret_from_proto(const std::string& file, const std::string& stored) 
   return stored.empty() ? SecretRef::file(file) : SecretRef::stored(stored);
 }
 
+Expected<OcspMode> ocsp_from_proto(std::uint32_t value) {
+  if (value > static_cast<std::uint32_t>(OcspMode::kRequire)) {
+    return fail(Errc::kUnsupported, "spec.ocsp: {} is unknown to this version", value);
+  }
+  return static_cast<OcspMode>(value);
+}
+
 void to_proto(const HttpTarget& http, v1::HttpTarget& out) {
   out.set_url(http.url);
   out.set_method(http.method);
@@ -144,6 +151,7 @@ void to_proto(const HttpTarget& http, v1::HttpTarget& out) {
       [&](const std::string& name) { out.set_client_key_secret(name); });
   out.set_connection(static_cast<std::uint32_t>(http.connection));
   out.set_body_max(http.body_max);
+  out.set_ocsp(static_cast<std::uint32_t>(http.ocsp));
 }
 
 Expected<HttpTarget> from_proto(const v1::HttpTarget& in) {
@@ -176,6 +184,7 @@ Expected<HttpTarget> from_proto(const v1::HttpTarget& in) {
   out.client_key = secret_from_proto(in.client_key_file(), in.client_key_secret());
   out.connection = static_cast<ConnectionMode>(in.connection());
   out.body_max = in.body_max();
+  TRY_ASSIGN(out.ocsp, ocsp_from_proto(in.ocsp()));
   return out;
 }
 
@@ -243,6 +252,7 @@ Expected<TcpTarget> tcp_from_proto(const v1::TcpTarget& in, bool upgrade) {
   out.server_name = in.server_name();
   out.verify = !in.insecure();
   out.ca_pem = in.ca_pem();
+  TRY_ASSIGN(out.ocsp, ocsp_from_proto(in.ocsp()));
   return out;
 }
 
@@ -260,6 +270,7 @@ Expected<TlsTarget> tls_from_proto(const v1::TlsTarget& in) {
   out.tls13_only = in.tls13_only();
   out.verify = !in.insecure();
   out.ca_pem = in.ca_pem();
+  TRY_ASSIGN(out.ocsp, ocsp_from_proto(in.ocsp()));
   return out;
 }
 
@@ -279,6 +290,7 @@ void to_proto(const ProbeSpec& spec, v1::ProbeSpec& out) {
     t.set_server_name(tcp->server_name);
     t.set_insecure(!tcp->verify);
     t.set_ca_pem(tcp->ca_pem);
+    t.set_ocsp(static_cast<std::uint32_t>(tcp->ocsp));
   } else if (const auto* tls = std::get_if<TlsTarget>(&spec.target)) {
     v1::TlsTarget& t = *out.mutable_tls();
     t.set_host(tls->host);
@@ -289,6 +301,7 @@ void to_proto(const ProbeSpec& spec, v1::ProbeSpec& out) {
     t.set_tls13_only(tls->tls13_only);
     t.set_insecure(!tls->verify);
     t.set_ca_pem(tls->ca_pem);
+    t.set_ocsp(static_cast<std::uint32_t>(tls->ocsp));
   } else {
     const auto& dns = std::get<DnsTarget>(spec.target);
     to_proto(dns, has_options(dns) ? *out.mutable_dns_options() : *out.mutable_dns());

@@ -163,6 +163,7 @@ class Contract(unittest.TestCase):
             "auth": {"basic": {"username": "ann", "password": {"file": "password"}}}, "http": "2",
             "client_certificate": {"file": "client.pem"}, "client_key": {"file": "client.key"},
             "server_name": "shop.internal", "resolver": "192.0.2.1:53", "proxy": "office", "connection": "reuse",
+            "ocsp": "require",
             "allow_downgrade": True})
         self.make("monitors", {"key": "own-token", "type": "http", "url": "https://shop.example.com/",
                                "interval": "60s", "auth": {"bearer": {"file": "token"}}, "http": 1.1})

@@ -29,6 +29,7 @@ class TlsProbe(unittest.TestCase):
         cls.servers = Servers(Path(scratch.name))
         cls.addClassCleanup(cls.servers.stop)
         cls.servers.nginx()
+        cls.servers.stapling(ARGS.build)
         cls.servers.odd_servers()
         cls.servers.exim()
         cls.servers.dovecot()
@@ -88,6 +89,66 @@ class TlsProbe(unittest.TestCase):
                 self.assertEqual(unverified["outcome"], "up", unverified)
                 self.assertFalse(unverified["tls"]["verified"])
 
+    def test_what_a_server_staples_is_verified_when_it_was_asked_for(self):
+        for server, outcome, reason, status, part in (
+                ("stapled", "up", "none", "good", ""),
+                ("delegated", "up", "none", "good", ""),
+                ("revoked", "down", "tls.verify.revoked", "revoked", f"CN=revoked was revoked on {self.servers.revoked_on}: keyCompromise"),
+                ("outdated", "down", "tls.verify.staple", "unusable", ", not now"),
+                ("foreign", "down", "tls.verify.staple", "unusable", "is not signed by CN=middle"),
+                ("impostor_signed", "down", "tls.verify.staple", "unusable", "is not signed by CN=middle"),
+                ("mixed_up", "down", "tls.verify.staple", "unusable", "is about other certificates")):
+            for words in ((), ("--min-version", "1.3")):
+                for mode in ("check", "require"):
+                    with self.subTest(server=server, words=words, mode=mode):
+                        seen = self.tls(server, "--ocsp", mode, *words)
+                        self.assertEqual((seen["outcome"], seen["reason"]), (outcome, reason), seen)
+                        tls = seen["tls"]
+                        self.assertEqual(tls["ocsp"]["status"], status)
+                        self.assertEqual(tls["verified"], outcome == "up")
+                        self.assertEqual([p["reason"] for p in tls["problems"]], [reason] if part else [])
+                        self.assertIn(part, seen.get("detail", ""))
+                        if status in ("good", "revoked"):
+                            self.assertLess(tls["ocsp"]["this_update"], tls["ocsp"]["next_update"])
+            unasked = self.tls(server)
+            self.assertEqual(unasked["outcome"], "up", unasked)
+            self.assertNotIn("ocsp", unasked["tls"])
+
+    def test_without_a_staple_only_require_fails(self):
+        for server in ("unstapled", "tls12"):
+            seen = self.tls(server, "--ocsp", "check")
+            self.assertEqual((seen["outcome"], seen["tls"]["ocsp"]["status"]), ("up", "none"), seen)
+            seen = self.tls(server, "--ocsp", "require")
+            self.assertEqual((seen["outcome"], seen["reason"]), ("down", "tls.verify.staple"), seen)
+            self.assertIn("the server stapled no OCSP answer for CN=good", seen["detail"])
+        # What is wrong with the chain is the reason; nobody vouches for its staple.
+        self.assertEqual(self.tls("expired", "--ocsp", "require")["reason"], "tls.verify.expired")
+
+    def test_https_asks_at_its_own_origin_and_a_resumed_session_was_judged_before(self):
+        def https(server, *words):
+            return self.tls(server, *words, scheme="https")
+        seen = https("stapled", "--ocsp", "require")
+        self.assertEqual((seen["outcome"], seen["tls"]["ocsp"]["status"]), ("up", "good"), seen)
+        seen = https("revoked", "--ocsp", "check")
+        self.assertEqual((seen["outcome"], seen["reason"]), ("down", "tls.verify.revoked"), seen)
+        self.assertNotIn("http", seen)  # Nothing was sent.
+        seen = self.check(f"https://127.0.0.1:{self.servers.ports['stapled']}/away", "--ocsp", "require")
+        self.assertEqual((seen["outcome"], seen["http"]["redirects"], seen["tls"]["subject"]), ("up", 1, "CN=revoked"))
+        self.assertNotIn("ocsp", seen["tls"])
+        for mode, status in (("resume", None), ("reuse", "good")):
+            seen = https("stapled", "--ocsp", "require", "--connection", mode)
+            self.assertEqual((seen["outcome"], seen["http"]["connection"]), ("up", mode + "d"), seen)
+            self.assertEqual(seen["tls"].get("ocsp", {}).get("status"), status)
+            seen = https("revoked", "--ocsp", "check", "--connection", mode)
+            self.assertEqual((seen["outcome"], seen["reason"]), ("down", "tls.verify.revoked"), seen)
+
+    def test_a_mail_server_staples_behind_starttls(self):
+        for scheme in ("tls", "tcp"):
+            seen = self.tls("smtp_stapled", "--starttls", "smtp", "--ocsp", "require", scheme=scheme)
+            self.assertEqual((seen["outcome"], seen["tls"]["ocsp"]["status"]), ("up", "good"), seen)
+            seen = self.tls("smtp", "--starttls", "smtp", "--ocsp", "require", scheme=scheme)
+            self.assertEqual((seen["outcome"], seen["reason"]), ("down", "tls.verify.staple"), seen)
+
     def test_a_long_chain_is_verified_and_told(self):
         seen = self.tls("deep")
         self.assertEqual(seen["outcome"], "up", seen)
@@ -140,6 +201,7 @@ class TlsProbe(unittest.TestCase):
 
     def test_a_person_reads_it_in_eighty_columns(self):
         for server, words in (("good", ()), ("expired", ()), ("deep", ()), ("smtp", ("--starttls", "smtp")),
+                              ("stapled", ("--ocsp", "check")), ("outdated", ("--ocsp", "check")),
                               ("tls12", ("--min-version", "1.3"))):
             done = self.text(f"tls://127.0.0.1:{self.servers.ports[server]}", "--server-name", NAME, *words)
             self.assertTrue(all(len(line) <= 80 for line in done.stdout.splitlines()), done.stdout)
@@ -191,12 +253,14 @@ class TlsMonitors(unittest.TestCase):
             self.addCleanup(flapping.close)
             self.addCleanup(servers.stop)
             servers.nginx()
+            servers.stapling(ARGS.build)
             ca = json.dumps(Path(servers.ca).read_text())
             tls = (f"type: tls, host: 127.0.0.1, server_name: {NAME}, interval: 1s, retries: 1, retry_delay: 50ms,"
                    f" timeout: 400ms, ca: {ca}")
             monitors = [
                 Written("good", f"{tls}, port: {servers.ports['good']}"),
                 Written("expired", f"{tls}, port: {servers.ports['expired']}, assert: certificate expires in > 14d"),
+                Written("revoked", f"{tls}, port: {servers.ports['revoked']}, ocsp: check"),
                 Written("flapping", f"type: tcp, host: 127.0.0.1, port: {flapping.port}, expect: 'hello\\n',"
                                     " interval: 1s, retries: 1, retry_delay: 50ms, timeout: 400ms"),
             ]
@@ -225,6 +289,13 @@ class TlsMonitors(unittest.TestCase):
                 self.assertNotIn("tls", second)  # The first failed attempt speaks for the others.
                 self.assertEqual(second["reason"], "tls.verify.expired")
                 self.assertGreater(first["phases_us"]["tls"], 0)
+
+                revoked = newest("revoked", lambda r: r["outcome"] == "down")
+                self.assertEqual(revoked["reason"], "tls.verify.revoked")
+                self.assertIn("CN=revoked was revoked on ", revoked["attempts"][0]["detail"])
+                ocsp = revoked["attempts"][0]["tls"]["ocsp"]
+                self.assertEqual(ocsp["status"], "revoked")
+                self.assertLess(ocsp["this_update"], ocsp["next_update"])
 
                 recovered = newest("flapping", lambda r: "recovered_on_attempt" in r)
                 self.assertEqual((recovered["outcome"], recovered["recovered_on_attempt"]), ("up", 2))

@@ -7,10 +7,13 @@ import pwd
 import shutil
 import socket
 import subprocess
+import sys
 from pathlib import Path
 
-from processes import Program, run, until
-from world import free_port
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
+from faults import Faults  # noqa: E402
+from processes import Program, run, until  # noqa: E402
+from world import free_port  # noqa: E402
 
 POSTGRES = Path("/usr/lib/postgresql/15/bin")
 NAME = "tls.test"
@@ -64,13 +67,14 @@ class Certificates:
 
     def issue(self, name: str, by: str = "root", begins: float = -1, ends: float = 30, names=(NAME,), ca: bool = False,
               rsa: int = 0, chain=()) -> tuple[str, str]:
-        """A certificate by `by`; answers the paths of the certificate with its chain, and of its key."""
+        """A certificate by `by` for DNS names, or for "IP:ADDRESS"; answers the paths of the certificate with its
+        chain, and of its key."""
         key = (["-newkey", f"rsa:{rsa}"] if rsa else
                ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"])
         self._openssl("req", "-new", *key, "-nodes", "-subj", f"/CN={name}", "-keyout", f"{name}.key",
                       "-out", f"{name}.csr")
         extensions = "basicConstraints=critical,CA:TRUE\n" if ca else (
-            "subjectAltName=" + ",".join(f"DNS:{n}" for n in names) + "\n")
+            "subjectAltName=" + ",".join(n if n.startswith("IP:") else f"DNS:{n}" for n in names) + "\n")
         (self.dir / f"{name}.ext").write_text(extensions)
 
         def when(days: float) -> str:
@@ -83,6 +87,32 @@ class Certificates:
         whole = self.dir / f"{name}.chain"
         whole.write_text("".join((self.dir / f"{part}.pem").read_text() for part in (name, *chain)))
         return str(whole), str(self.dir / f"{name}.key")
+
+    # --- what a server may staple ---
+
+    def signer(self, name: str, by: str):
+        """A certificate that signs OCSP answers for `by`."""
+        self.issue(name, by=by)
+        text = (self.dir / f"{name}.ext").read_text() + "extendedKeyUsage=OCSPSigning\n"
+        (self.dir / f"{name}.ext").write_text(text)
+        self._openssl("x509", "-req", "-in", f"{name}.csr", "-CA", f"{by}.pem", "-CAkey", f"{by}.key", "-days", "30",
+                      "-extfile", f"{name}.ext", "-out", f"{name}.pem")
+
+    def revoke(self, name: str, by: str, why: str) -> str:
+        """Answers the day on which it was, "2026-11-21"."""
+        self._openssl("ca", "-config", "ca.cnf", "-cert", f"{by}.pem", "-keyfile", f"{by}.key",
+                      "-revoke", f"{name}.pem", "-crl_reason", why)
+        rows = [line.split("\t") for line in (self.dir / "index.txt").read_text().splitlines()]
+        when = next(row[2] for row in rows if row[5] == f"/CN={name}")
+        return f"20{when[0:2]}-{when[2:4]}-{when[4:6]}"
+
+    def staple(self, name: str, by: str, signer: str = "", days: int = 7, env: dict | None = None) -> str:
+        """The path of an OCSP answer about a certificate of `by`, as the index has it."""
+        signer = signer or by
+        run(["openssl", "ocsp", "-index", "index.txt", "-CA", f"{by}.pem", "-issuer", f"{by}.pem",
+             "-cert", f"{name}.pem", "-rsigner", f"{signer}.pem", "-rkey", f"{signer}.key", "-ndays", str(days),
+             "-noverify", "-respout", f"{name}.ocsp"], cwd=self.dir, **(env or {}))
+        return str(self.dir / f"{name}.ocsp")
 
     def self_signed(self, name: str) -> tuple[str, str]:
         self._openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30",
@@ -103,6 +133,7 @@ class Servers:
         self.ca = str(self.pki / "root.pem")
         self.programs: list[Program] = []
         self.ports: dict[str, int] = {}
+        self.revoked_on = ""
 
     def stop(self):
         for program in reversed(self.programs):
@@ -142,14 +173,46 @@ class Servers:
                           f" ssl_certificate_key {key}; return 200; }}")
         self.ports["plain"] = free_port()
         blocks.append(f"server {{ listen 127.0.0.1:{self.ports['plain']}; return 200; }}")
-        config = self.dir / "nginx.conf"
-        d = self.dir
+        self._nginx("nginx", blocks, list(self.ports.values()))
+
+    def stapling(self, build: Path):
+        """nginx with what it staples from files; needs nginx() before, for the certificates."""
+        make = self.certificates
+        make.signer("signer", by="middle")
+        make.signer("impostor", by="stranger")
+        faults = Faults(build, self.dir / "faults", self.dir)
+        faults.step_clock(-10 * 86400)
+        signers = {"revoked": "middle", "delegated": "signer", "foreign": "stranger", "impostor_signed": "impostor",
+                   "outdated": "middle", "stapled": "middle"}
+        sites = {}
+        for name, signer in signers.items():
+            certificate, key = make.issue(name, by="middle", begins=-20, names=(NAME, "IP:127.0.0.1"), chain=("middle",))
+            if name == "revoked":
+                self.revoked_on = make.revoke(name, by="middle", why="keyCompromise")
+            env = faults.env if name == "outdated" else None
+            sites[name] = (certificate, key, make.staple(name, by="middle", signer=signer, env=env))
+        sites["mixed_up"] = (*make.issue("mixed_up", by="middle", chain=("middle",)), str(self.pki / "stapled.ocsp"))
+        sites["unstapled"] = (str(self.pki / "good.chain"), str(self.pki / "good.key"), "")
+        blocks = []
+        for name, (certificate, key, staple) in sites.items():
+            port = self.ports[name] = free_port()
+            stapling = f"ssl_stapling on; ssl_stapling_file {staple};" if staple else ""
+            away = f"location /away {{ return 302 https://127.0.0.1:{self.ports['revoked']}/; }}"
+            blocks.append(f"server {{ listen 127.0.0.1:{port} ssl http2; ssl_certificate {certificate};"
+                          f" ssl_certificate_key {key}; {stapling} location / {{ return 200 ok; }} {away} }}")
+        self._nginx("stapling", blocks, [self.ports[name] for name in sites])
+
+    def _nginx(self, name: str, blocks: list[str], ports: list[int]):
+        d = self.dir / name
+        d.mkdir()
+        d.chmod(0o755)
+        config = d / "nginx.conf"
         config.write_text(f"daemon off; pid {d}/nginx.pid; error_log {d}/nginx.err; worker_processes 1;\n"
                           "events { worker_connections 64; }\n"
                           f"http {{ access_log off; client_body_temp_path {d}/a; proxy_temp_path {d}/b;"
                           f" fastcgi_temp_path {d}/c; uwsgi_temp_path {d}/d; scgi_temp_path {d}/e;\n"
                           "ssl_protocols TLSv1.2 TLSv1.3;\n" + "\n".join(blocks) + "}\n")
-        self._start("nginx", ["/usr/sbin/nginx", "-e", f"{d}/nginx.err", "-c", str(config)], list(self.ports.values()))
+        self._start(name, ["/usr/sbin/nginx", "-e", f"{d}/nginx.err", "-c", str(config)], ports)
 
     # --- openssl s_server: what nobody configures any more ---
 
@@ -178,10 +241,11 @@ class Servers:
             path.mkdir(exist_ok=True)
             if os.geteuid() == 0:
                 os.chown(path, owner.pw_uid, owner.pw_gid)
-        for name, offer in (("smtp", "*"), ("smtp_plain", "")):
+        self.certificates.staple("good", by="middle")
+        for name, offer in (("smtp", "*"), ("smtp_stapled", "*"), ("smtp_plain", "")):
             port = self.ports[name] = free_port()
             config = d / f"{name}.conf"
-            for part in ("chain", "key"):
+            for part in ("chain", "key", "ocsp"):
                 copy = d / f"good.{part}"
                 shutil.copy(self.pki / f"good.{part}", copy)
                 copy.chmod(0o644)
@@ -190,6 +254,8 @@ class Servers:
                               f"daemon_smtp_ports = {port}\nkeep_environment =\nhost_lookup =\n"
                               f"tls_advertise_hosts = {offer}\ntls_certificate = {d}/good.chain\n"
                               f"tls_privatekey = {d}/good.key\nacl_smtp_rcpt = deny\n")
+            if name == "smtp_stapled":
+                config.write_text(config.read_text() + f"tls_ocsp_file = {d}/good.ocsp\n")
             config.chmod(0o644)
             self._start(name, ["/usr/sbin/exim4", "-C", str(config), "-bdf", "-q1m", "-oP", f"{d}/{name}.pid"], [port])
 

@@ -106,6 +106,28 @@ TEST(CheckReport, NoLineIsLongerThanTheTerminalWhateverThePeerSays) {
   }
 }
 
+TEST(CheckReport, WhatWasStapledIsToldWhenItWasAskedFor) {
+  Observation seen = good();
+  const auto report = [&] {
+    return render_report(spec_of("https://a.example/"), seen, {}, kNow, false);
+  };
+  const auto json = [&] {
+    const auto node = codec::parse_json(render_json(spec_of("https://a.example/"), seen, {}, kNow));
+    return codec::print_json(node->find("tls")->find("ocsp") == nullptr
+                                 ? codec::Node{}
+                                 : *node->find("tls")->find("ocsp"));
+  };
+  EXPECT_EQ(report().find("ocsp"), std::string::npos);
+  EXPECT_EQ(json(), "null");
+  seen.tls->ocsp.status = OcspStatus::kNone;
+  EXPECT_NE(report().find("\n  ocsp         nothing stapled\n"), std::string::npos) << report();
+  EXPECT_EQ(json(), R"({"status":"none","this_update":null,"next_update":null})");
+  seen.tls->ocsp = {OcspStatus::kGood, kNow, kNow + Duration{7 * 24h}};
+  EXPECT_NE(report().find("\n  ocsp         good, of 2026-11-21 until 2026-11-28\n"),
+            std::string::npos)
+      << report();
+}
+
 TEST(CheckReport, ShowsTheAttemptsBeforeTheOneThatPassed) {
   Attempt first;
   first.finding = {Outcome::kDown, Reason::kConnectRefused, "connect to 127.0.0.1:443 refused"};

@@ -100,6 +100,22 @@ TEST(CheckRequest, TlsAndStarttlsHaveTheirOptions) {
   EXPECT_EQ(error_of({"tcp://mx:25", "--server-name", "a"}),
             "--server-name is for tls, and for tcp with --starttls");
   EXPECT_EQ(error_of({"tcp://mx:25", "--alpn", "h2"}), "--alpn is for tls");
+  for (const std::string url : {"tls://a", "https://a/"}) {
+    EXPECT_EQ(ocsp_mode(parse_check_request({url, "--ocsp", "check"})->spec.target),
+              OcspMode::kCheck);
+    EXPECT_EQ(error_of({url, "--ocsp=require", "--insecure"}).substr(0, 37),
+              "ocsp: expected off with verify: false");
+  }
+  EXPECT_EQ(
+      ocsp_mode(
+          parse_check_request({"tcp://mx:25", "--starttls=smtp", "--ocsp=require"})->spec.target),
+      OcspMode::kRequire);
+  EXPECT_EQ(error_of({"tcp://mx:25", "--ocsp", "check"}),
+            "--ocsp is for tls, and for tcp with --starttls");
+  EXPECT_EQ(error_of({"http://a/", "--ocsp", "check"}),
+            "ocsp: expected off with http://: only TLS has certificates");
+  EXPECT_EQ(error_of({"tls://a", "--ocsp", "off"}),
+            "--ocsp: expected one of check, require, not 'off'");
   EXPECT_EQ(error_of({"dns:///a", "--insecure"}), "--insecure is for http, https and tls");
   EXPECT_EQ(error_of({"http://a/", "--starttls", "smtp"}), "--starttls is for tcp and tls");
   EXPECT_EQ(error_of({"tls://a/path"}), "expected tls://HOST[:PORT], not 'tls://a/path'");

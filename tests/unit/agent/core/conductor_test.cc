@@ -1,5 +1,6 @@
 #include "agent/core/conductor.h"
 
+#include "agent/core/clock_estimate.h"
 #include "agent/core/start_batches.h"
 #include "tests/unit/agent/core/fake_spool.h"
 
@@ -790,6 +791,21 @@ TEST(Conductor, ACertificateThatExpiredByOurClockOnlyIsOurFault) {
     EXPECT_EQ(r.conductor.stats().health, by_a_day ? AgentHealth::kBlind : AgentHealth::kSuspect);
     EXPECT_EQ(r.conductor.stats().fault, Reason::kSelfClock);
   }
+}
+
+TEST(Conductor, AStapleThatIsNotOfNowByOurClockOnlyIsOurFault) {
+  const WallTime ours{1'800'000'000'000'000};
+  const ClockTrust a_day_ahead{.offset_ms = -86'400'000, .error_ms = 10};
+  TlsFacts tls;
+  tls.ocsp = {OcspStatus::kUnusable, ours - Duration{std::chrono::hours{30}},
+              ours - Duration{std::chrono::hours{1}}};
+  EXPECT_TRUE(is_fault_of_clock(Reason::kTlsVerifyStaple, tls, ours, a_day_ahead));
+  EXPECT_FALSE(is_fault_of_clock(Reason::kTlsVerifyStaple, tls, ours, {}));
+  EXPECT_FALSE(is_fault_of_clock(Reason::kTlsVerifyRevoked, tls, ours, a_day_ahead));
+  tls.ocsp = {OcspStatus::kUnusable, {}, {}};  // Its signature is bad.
+  EXPECT_FALSE(is_fault_of_clock(Reason::kTlsVerifyStaple, tls, ours, a_day_ahead));
+  tls.ocsp = {OcspStatus::kNone, {}, {}};
+  EXPECT_FALSE(is_fault_of_clock(Reason::kTlsVerifyStaple, tls, ours, a_day_ahead));
 }
 
 TEST(Conductor, ASetClockIsKnownBeforeTheCollectorWasAskedAgain) {

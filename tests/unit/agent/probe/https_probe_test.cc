@@ -1,6 +1,9 @@
+#include "agent/probe/http_connection.h"
+#include "common/codec/url.h"
 #include "tests/unit/agent/probe/probing.h"
 
 #include <chrono>
+#include <set>
 
 namespace tocsin::agent {
 namespace {
@@ -258,6 +261,18 @@ TEST_F(HttpsProbing, DoesNotFollowFromHttpsToHttp) {
   const Observation seen = run(at(server.port(), certificate.ca_pem), 10s, IpFamily::kV4);
   EXPECT_EQ(reason_of(seen), Reason::kHttpRedirectDowngrade);
   EXPECT_EQ(plain.accepted(), 0);
+}
+
+TEST_F(HttpsProbing, NothingIsTakenOverFromAMonitorThatLookedForStaplesLess) {
+  HttpTarget target{.url = "https://a.example/"};
+  HttpRequestPlan request;
+  request.url = *parse_url(target.url);
+  std::set<std::string> keys;
+  for (const OcspMode mode : {OcspMode::kOff, OcspMode::kCheck, OcspMode::kRequire}) {
+    target.ocsp = mode;
+    keys.insert(connection_key(target, request, IpFamily::kAny));
+  }
+  EXPECT_EQ(keys.size(), 3U);
 }
 
 TEST_F(HttpsProbing, RootsThatCannotBeReadAreNotTheTargetsFault) {

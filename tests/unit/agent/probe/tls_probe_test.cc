@@ -41,6 +41,28 @@ TEST_F(TlsProbing, EndsWithTheHandshakeAndTellsTheChain) {
   EXPECT_EQ(seen.phases.send_us + seen.phases.wait_us + seen.phases.receive_us, 0U);
 }
 
+TEST_F(TlsProbing, AStapleIsAskedForOnlyWhenTheMonitorWantsIt) {
+  using std::string_view_literals::operator""sv;
+  // RFC 6066 section 8: status_request of type ocsp, nobody and nothing named.
+  constexpr std::string_view kAsked = "\x00\x05\x00\x05\x01\x00\x00\x00\x00"sv;
+  // RFC 8446 section 4.2.8: key_share with one of X25519, which stands at the hello's end.
+  constexpr std::string_view kEnd = "\x00\x33\x00\x26"sv;
+  for (const OcspMode mode : {OcspMode::kOff, OcspMode::kCheck, OcspMode::kRequire}) {
+    std::string hello;
+    {
+      const LoopbackServer server{[&](Peer& peer) {
+        hello = peer.read_until(kEnd);
+        peer.reset();
+      }};
+      TlsTarget target = at(server.port(), make_certificate());
+      target.ocsp = mode;
+      EXPECT_EQ(reason_of(run(target)), Reason::kTlsReset);
+    }
+    EXPECT_NE(hello.find(kEnd), std::string::npos);
+    EXPECT_EQ(hello.find(kAsked) != std::string::npos, mode != OcspMode::kOff) << to_string(mode);
+  }
+}
+
 TEST_F(TlsProbing, TheNameThatWasAskedForIsTheOneThatCounts) {
   const Certificate certificate = make_certificate();
   const LoopbackServer server{handshake(certificate)};

@@ -373,6 +373,24 @@ TEST(Engine, AnAgentGetsOnlyKindsOfChecksThatItKnows) {
   EXPECT_TRUE(current.assigned.contains(rig.series_of("shop", "ber")));
 }
 
+TEST(Engine, AMonitorThatLooksForStaplesGoesToWhoKnowsThem) {
+  Shop rig{{"ber"}};
+  RigAgent& old = rig.agent(0);
+  rig.disconnect(old);
+  old.capabilities = kCapHttp | kCapTcp | kCapDns | kCapTls | kCapSecrets;
+  rig.connect(old);
+  EXPECT_EQ(old.assigned.size(), 1U);
+  CatalogEdit edit;
+  edit.monitors = {a_monitor("shop")
+                       .service("shop")
+                       .target(HttpTarget{.url = "https://a/", .ocsp = OcspMode::kCheck})
+                       .build()};
+  rig.define(edit);
+  EXPECT_TRUE(rig.agent(0).assigned.empty()) << "it would not look, and what is revoked would pass";
+  rig.add_agent("ber");
+  EXPECT_TRUE(rig.agent(1).assigned.contains(rig.series_of("shop", "ber")));
+}
+
 TEST(Engine, AnUnreachableRegionKeepsItsAssignmentAndItsSpooledResults) {
   Shop rig;
   RigAgent& ber = rig.agent_in("ber");

@@ -167,6 +167,7 @@ TEST(Checkpoint, AFailingResultComesBackWithItsEvidence) {
   tls.chain = {{.subject = "CN=a", .names = {"a", "b"}, .name_count = 2, .not_after = WallTime{9}},
                {.subject = "CN=b", .sha256 = "00"}};
   tls.problems = {{Reason::kTlsVerifyHostname, 0, "y"}};
+  tls.ocsp = {OcspStatus::kRevoked, WallTime{8}, WallTime{9}};
   attempt.tls = tls;
   attempt.connection = ConnectionUse::kReused;
   Attempt redirected;

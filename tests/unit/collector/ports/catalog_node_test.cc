@@ -215,8 +215,21 @@ TEST(CatalogNode, ReadsTlsTargets) {
   EXPECT_EQ(
       std::get<TlsTarget>(monitor(R"({"key": "a", "type": "tls", "host": "a"})").probe.target).port,
       443);
+  for (const auto& [word, mode] : std::map<std::string, OcspMode>{
+           {"off", OcspMode::kOff}, {"check", OcspMode::kCheck}, {"require", OcspMode::kRequire}}) {
+    const MonitorSpec tls =
+        monitor(fmt::format(R"({{"key": "a", "type": "tls", "host": "a", "ocsp": "{}"}})", word));
+    EXPECT_EQ(std::get<TlsTarget>(tls.probe.target).ocsp, mode);
+    EXPECT_EQ(monitor(codec::print_json(to_node(tls))).probe.target, tls.probe.target);
+    const MonitorSpec tcp = monitor(fmt::format(
+        R"({{"key": "a", "type": "tcp", "url": "tcp://a:25", "starttls": "smtp", "ocsp": "{}"}})",
+        word));
+    EXPECT_EQ(std::get<TcpTarget>(tcp.probe.target).ocsp, mode);
+    EXPECT_EQ(monitor(codec::print_json(to_node(tcp))).probe.target, tcp.probe.target);
+  }
   for (const char* bad :
-       {R"("starttls": "ftp")", R"("min_version": "1.1")", R"("server_name": "192.0.2.1")",
+       {R"("ocsp": "on")", R"("ocsp": true)", R"("ocsp": "check", "verify": false)",
+        R"("starttls": "ftp")", R"("min_version": "1.1")", R"("server_name": "192.0.2.1")",
         R"("server_name": "a b")", R"("alpn": ["a b"])", R"("port": 0)", R"("send": "x")"}) {
     EXPECT_EQ(monitor_errors(fmt::format(R"({{"key": "a", "type": "tls", "host": "a", {}}})", bad))
                   .size(),
@@ -225,6 +238,9 @@ TEST(CatalogNode, ReadsTlsTargets) {
   }
   EXPECT_EQ(
       monitor_errors(R"({"key": "a", "type": "tcp", "url": "tcp://a:1", "verify": false})").size(),
+      1U);
+  EXPECT_EQ(
+      monitor_errors(R"({"key": "a", "type": "tcp", "url": "tcp://a:1", "ocsp": "check"})").size(),
       1U);
 }
 

@@ -50,6 +50,7 @@ TEST(HttpNode, EveryFieldComesBackAsItWas) {
   full.client_key = SecretRef::stored("shop-key-pem");
   full.connection = ConnectionMode::kReuse;
   full.body_max = 2048;
+  full.ocsp = OcspMode::kRequire;
   HttpTarget bearer;
   bearer.url = "https://shop.example/";
   bearer.body = "text\nof lines";
@@ -58,6 +59,7 @@ TEST(HttpNode, EveryFieldComesBackAsItWas) {
   bearer.secret_headers = {{"A", SecretRef::file("third")}};
   bearer.version = HttpVersion::k11;
   bearer.connection = ConnectionMode::kResume;
+  bearer.ocsp = OcspMode::kCheck;
   for (const HttpTarget& target : {full, bearer, HttpTarget{}}) {
     Node node = Node::map();
     set_http_target(node, target);

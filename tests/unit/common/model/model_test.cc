@@ -68,6 +68,31 @@ TEST(MonitorSpec, EveryBrokenRuleIsReportedAtOnce) {
   EXPECT_EQ(paths, (std::vector<std::string>{"key", "timeout", "retries", "regions[1]", "quorum"}));
 }
 
+TEST(MonitorSpec, StaplesNeedACertificateThatIsVerified) {
+  MonitorSpec spec = a_valid_spec();
+  const auto errors = [&](Target target) {
+    spec.probe.target = std::move(target);
+    std::vector<std::string> paths;
+    for (const FieldError& e : validate(spec)) paths.push_back(e.path);
+    return paths;
+  };
+  const std::vector<std::string> refused{"ocsp"};
+  for (const OcspMode mode : {OcspMode::kCheck, OcspMode::kRequire}) {
+    EXPECT_EQ(errors(HttpTarget{.url = "https://a/", .ocsp = mode}), std::vector<std::string>{});
+    EXPECT_EQ(errors(HttpTarget{.url = "http://a/", .ocsp = mode}), refused);
+    EXPECT_EQ(errors(HttpTarget{.url = "https://a/", .verify = false, .ocsp = mode}), refused);
+    EXPECT_EQ(errors(TlsTarget{.host = "a", .ocsp = mode}), std::vector<std::string>{});
+    EXPECT_EQ(errors(TlsTarget{.host = "a", .verify = false, .ocsp = mode}), refused);
+    TcpTarget tcp{"a", 25, "", ""};
+    tcp.ocsp = mode;
+    EXPECT_EQ(errors(tcp), refused);
+    tcp.starttls = StartTls::kSmtp;
+    EXPECT_EQ(errors(tcp), std::vector<std::string>{});
+    tcp.verify = false;
+    EXPECT_EQ(errors(tcp), refused);
+  }
+}
+
 TEST(MonitorSpec, DefaultsFollowTheInterval) {
   EXPECT_EQ(default_timeout(std::chrono::seconds{60}), std::chrono::seconds{10});
   EXPECT_EQ(default_timeout(std::chrono::seconds{5}), std::chrono::milliseconds{2500});

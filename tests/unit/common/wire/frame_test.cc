@@ -61,6 +61,7 @@ CheckResult a_failure() {
   tls.problems = {{Reason::kTlsVerifyExpired, 1, "CN=b ended"}};
   tls.alert_received = "unknown_ca (48)";
   tls.alert_sent = "bad_certificate (42)";
+  tls.ocsp = {OcspStatus::kUnusable, WallTime{4}, WallTime{-5}};
   r.attempts[1].tls = tls;
   r.attempts[1].connection = ConnectionUse::kResumed;
   r.attempts[1].hops = {{"http://a.example/", "192.0.2.2:80", 301, {1, 2, 3, 4, 5, 6, 21}},

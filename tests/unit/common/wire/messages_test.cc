@@ -108,6 +108,7 @@ TEST(Messages, AnAssignmentCarriesEveryKindOfTarget) {
   more.client_key = SecretRef::stored("client-key");
   more.connection = ConnectionMode::kReuse;
   more.body_max = 4096;
+  more.ocsp = OcspMode::kRequire;
   s.series = SeriesId{5};
   s.spec.target = more;
   a.put.push_back(s);
@@ -132,11 +133,12 @@ TEST(Messages, AnAssignmentCarriesEveryKindOfTarget) {
                             .dnssec = true,
                             .rcode = "NXDOMAIN"};
   a.put.push_back(s);
-  TcpTarget mail{"mx", 25, "a", "b", StartTls::kSmtp, "mail.example", false, "pem"};
+  TcpTarget mail{
+      "mx", 25, "a", "b", StartTls::kSmtp, "mail.example", false, "pem", OcspMode::kCheck};
   s.spec.target = mail;
   a.put.push_back(s);
-  s.spec.target =
-      TlsTarget{"::1", 993, StartTls::kImap, "a.example", {"imap", "x"}, true, false, "pem"};
+  s.spec.target = TlsTarget{"::1", 993,   StartTls::kImap, "a.example",       {"imap", "x"},
+                            true,  false, "pem",           OcspMode::kRequire};
   a.put.push_back(s);
   a.drop = {SeriesId{4}};
   expect_same(a);
