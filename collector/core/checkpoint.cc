@@ -68,6 +68,7 @@ constexpr unsigned kHasHops = 2;
 constexpr unsigned kConnectionShift = 2;
 constexpr unsigned kConnectionMask = 3;
 constexpr unsigned kHasTcp = 16;
+constexpr unsigned kHasOcsp = 32;  ///< Beside kHasTls.
 
 void put_tcp(ByteWriter& out, const TcpFacts& tcp) {
   out.u8(static_cast<std::uint8_t>(tcp.state));
@@ -146,9 +147,20 @@ void put_tls(ByteWriter& out, const TlsFacts& tls) {
     out.u32(p.depth);
     put_text(out, p.text);
   }
-  out.u8(static_cast<std::uint8_t>(tls.ocsp.status));
-  put_time(out, tls.ocsp.this_update);
-  put_time(out, tls.ocsp.next_update);
+}
+
+void put_ocsp(ByteWriter& out, const OcspFacts& ocsp) {
+  out.u8(static_cast<std::uint8_t>(ocsp.status));
+  put_time(out, ocsp.this_update);
+  put_time(out, ocsp.next_update);
+}
+
+OcspFacts get_ocsp(ByteReader& in) {
+  OcspFacts ocsp;
+  ocsp.status = static_cast<OcspStatus>(in.u8());
+  ocsp.this_update = get_time(in);
+  ocsp.next_update = get_time(in);
+  return ocsp;
 }
 
 TlsFacts get_tls(ByteReader& in) {
@@ -182,9 +194,6 @@ TlsFacts get_tls(ByteReader& in) {
     p.text = get_text(in);
     tls.problems.push_back(std::move(p));
   }
-  tls.ocsp.status = static_cast<OcspStatus>(in.u8());
-  tls.ocsp.this_update = get_time(in);
-  tls.ocsp.next_update = get_time(in);
   return tls;
 }
 
@@ -219,14 +228,16 @@ void encode_result(ByteWriter& out, const CheckResult& r) {
     put_ms(out, a.cert_not_after_ms);
     put_text(out, a.excerpt);
     put_texts(out, a.tried);
-    // One byte, which was 0 or 1 before there were hops: what follows of TLS, hops and TCP, and how
-    // the connection came about.
+    // One byte, which was 0 or 1 before there were hops: what follows of TLS, hops, TCP and OCSP,
+    // and how the connection came about.
+    const bool ocsp = a.tls && a.tls->ocsp.status != OcspStatus::kNotAsked;
     out.u8(static_cast<std::uint8_t>((a.tls ? kHasTls : 0) | (a.hops.empty() ? 0 : kHasHops) |
-                                     (a.tcp ? kHasTcp : 0) |
+                                     (a.tcp ? kHasTcp : 0) | (ocsp ? kHasOcsp : 0) |
                                      static_cast<unsigned>(a.connection) << kConnectionShift));
     if (a.tls) put_tls(out, *a.tls);
     if (!a.hops.empty()) put_hops(out, a.hops);
     if (a.tcp) put_tcp(out, *a.tcp);
+    if (ocsp) put_ocsp(out, a.tls->ocsp);
   }
 }
 
@@ -264,6 +275,7 @@ CheckResult decode_result(ByteReader& in) {
     if ((has & kHasTls) != 0) a.tls = get_tls(in);
     if ((has & kHasHops) != 0) a.hops = get_hops(in);
     if ((has & kHasTcp) != 0) a.tcp = get_tcp(in);
+    if ((has & kHasOcsp) != 0 && a.tls) a.tls->ocsp = get_ocsp(in);
     a.connection = static_cast<ConnectionUse>((has >> kConnectionShift) & kConnectionMask);
     r.attempts.push_back(std::move(a));
   }

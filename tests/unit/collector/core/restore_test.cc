@@ -1,5 +1,6 @@
 // The engine that is restored after every commit is the engine that never stopped (DEC-9).
 #include "collector/core/checkpoint.h"
+#include "common/base/digest.h"
 #include "common/base/rng.h"
 #include "tests/support/engine_rig.h"
 
@@ -188,6 +189,32 @@ TEST(Checkpoint, AFailingResultComesBackWithItsEvidence) {
     decode_result(cut);
     EXPECT_FALSE(cut.ok()) << n;
   }
+}
+
+/// The SHA-256 of what it becomes: checkpoints of earlier versions hold it in this form.
+std::string form_of(const CheckResult& result) {
+  Bytes bytes;
+  ByteWriter out{bytes};
+  encode_result(out, result);
+  return fmt::format("{} {}", bytes.size(), to_hex(sha256(as_bytes(bytes))).substr(0, 16));
+}
+
+TEST(Checkpoint, WhatEarlierVersionsWroteKeepsItsForm) {
+  CheckResult result;
+  result.series = SeriesId{7};
+  result.outcome = Outcome::kDown;
+  Attempt attempt;
+  attempt.finding = {Outcome::kDown, Reason::kTlsVerifyExpired, "x"};
+  TlsFacts tls;
+  tls.version = "TLSv1.3";
+  tls.chain = {{.subject = "CN=a", .names = {"a", "b"}, .name_count = 2, .not_after = WallTime{9}}};
+  tls.problems = {{Reason::kTlsVerifyHostname, 0, "y"}};
+  attempt.tls = tls;
+  Attempt redirected;
+  redirected.hops = {{"http://a/", "192.0.2.1:80", 302, {1, 2, 3, 4, 5, 6, 21}}};
+  redirected.tcp = TcpFacts{TcpState::kCloseWait, 12, 6, 3, 1, 1'000'000'000'000, 7, 1460, 1500};
+  result.attempts = {attempt, redirected, Attempt{}};
+  EXPECT_EQ(form_of(result), "499 476f52ce7c20c3d2");
 }
 
 }  // namespace
