@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <malloc.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <sys/resource.h>
@@ -143,6 +144,11 @@ void Agent::load_cached_assignment() {
   }
   log::info("checking from the cached assignment",
             {{"epoch", cached->epoch}, {"series", cached->put.size()}});
+  // What an older version could not read is not in its cache either. Without an epoch the collector
+  // sends the whole again, which this version may read.
+  const bool lacks = std::any_of(cached->put.begin(), cached->put.end(),
+                                 [](const AssignedSeries& s) { return !s.unreadable.empty(); });
+  if (lacks) cached->epoch = 0;
   feed(MessageArrived{std::move(*cached)});
   store_assignment_.reset();  // What was just read need not be written.
 }

@@ -112,6 +112,7 @@ class AgentTest : public testing::Test {
     ASSERT_TRUE(message.has_value()) << message.error().text;
     if (const auto* hello = std::get_if<Hello>(&*message)) {
       ++hellos_;
+      hello_epoch_ = hello->assignment_epoch;
       Welcome welcome{.region = "eu-west"};
       for (const StreamOffer& offer : hello->streams) {
         welcome.streams.push_back(StreamAck{offer.stream, 0, {}, 256 * 1024});
@@ -171,6 +172,7 @@ class AgentTest : public testing::Test {
   bool refuse_ = false;
   int started_ = 0;
   int hellos_ = 0;
+  std::uint64_t hello_epoch_ = 0;
   bool drained_ = false;
   std::string goodbye_;
   std::vector<CheckResult> results_;
@@ -217,6 +219,45 @@ TEST_F(AgentTest, WithoutACollectorItChecksFromItsCacheSpoolsAndSendsLater) {
     return std::any_of(results_.begin(), results_.end(),
                        [](const CheckResult& r) { return r.outcome != Outcome::kUp; });
   }));
+}
+
+TEST_F(AgentTest, ACacheThatLacksWhatAnOlderVersionCouldNotReadRunsAndTheWholeIsAskedFor) {
+  Assignment cached = assignment();
+  cached.put.push_back(cached.put[0]);
+  cached.put[1].series = SeriesId{8};
+  cached.put[1].unreadable = "of a newer collector";
+  std::filesystem::create_directories((dir_ / "state").c_str());
+  ASSERT_TRUE(store_assignment(dir_ / "state/assignment.bin", cached));
+  assign_ = false;
+  start_collector();
+  auto agent = open();
+  ASSERT_TRUE(agent.has_value()) << agent.error().text;
+  ASSERT_TRUE(until([&] { return hellos_ > 0 && started_ >= 1; })) << "series 7 runs";
+  EXPECT_EQ(hello_epoch_, 0U) << "or the collector would not send it again";
+}
+
+TEST_F(AgentTest, ACacheOfAnotherKeysSecretsIsNotUsed) {
+  Assignment cached = assignment();
+  cached.secrets = {{"token", "hunter2"}};
+  SecretStore{keys_.secret_key}.seal(cached.secrets);
+  std::filesystem::create_directories((dir_ / "state").c_str());
+  ASSERT_TRUE(store_assignment(dir_ / "state/assignment.bin", cached));
+  assign_ = false;
+  start_collector();
+  {
+    auto agent = open();
+    ASSERT_TRUE(agent.has_value()) << agent.error().text;
+    ASSERT_TRUE(until([&] { return hellos_ > 0; }));
+    EXPECT_EQ(hello_epoch_, 4U);
+  }
+  cached.secrets = {{"token", "hunter2"}};
+  SecretStore{io::Secret{"the key of before"}}.seal(cached.secrets);
+  ASSERT_TRUE(store_assignment(dir_ / "state/assignment.bin", cached));
+  hellos_ = 0;
+  auto agent = open();
+  ASSERT_TRUE(agent.has_value()) << agent.error().text;
+  ASSERT_TRUE(until([&] { return hellos_ > 0; }));
+  EXPECT_EQ(hello_epoch_, 0U);
 }
 
 TEST_F(AgentTest, ItsPagesTellWhetherItIsReadyAndWhatItDid) {
