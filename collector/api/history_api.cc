@@ -245,16 +245,14 @@ void Api::add_incidents(Router& router) {
 void Api::add_history(Router& router) {
   add(router, HttpMethod::kGet, "/api/v1/monitors/{key}/results", Action::kRead, "monitors",
       [this](const Call& call) {
-        const auto it = call.view->catalog->monitors.find(call.value("key"));
-        if (it == call.view->catalog->monitors.end()) {
-          return call.answer(problem(404, "there is no such monitor"));
-        }
+        const MonitorView* monitor = find_monitor(*call.view, call.value("key"));
+        if (monitor == nullptr) return call.answer(problem(404, "there is no such monitor"));
         const auto query = codec::parse_query(call.request.query);
         if (!query) return call.answer(problem(400, query.error().text));
         const auto page = read_page_query(*query, {"from", "to"});
         if (!page) return call.answer(problem(400, page.error().text));
         ResultQuery wanted;
-        wanted.monitor = it->second.spec.id;
+        wanted.monitor = monitor->entry.spec.id;
         wanted.limit = page->limit + 1;
         for (auto [name, time] : {std::pair{"from", &wanted.from}, std::pair{"to", &wanted.to}}) {
           const auto given = query->one(name);
@@ -281,31 +279,28 @@ void Api::add_history(Router& router) {
 
   add(router, HttpMethod::kGet, "/api/v1/monitors/{key}/verdicts", Action::kRead, "monitors",
       [this](const Call& call) {
-        const auto it = call.view->catalog->monitors.find(call.value("key"));
-        if (it == call.view->catalog->monitors.end()) {
-          return call.answer(problem(404, "there is no such monitor"));
-        }
-        read(call, [id = it->second.spec.id, now = ports_.loop.now().wall](StoreReader& reader) {
-          const auto rows = reader.verdicts(id, now - std::chrono::hours{24 * 90}, now);
-          if (!rows) return store_trouble(rows.error());
-          std::vector<Node> items;
-          for (auto row = rows->rbegin(); row != rows->rend() && items.size() < 500; ++row) {
-            items.push_back(verdict_node(*row));
-          }
-          return json_answer(200, list_node(std::move(items), {}));
-        });
+        const MonitorView* monitor = find_monitor(*call.view, call.value("key"));
+        if (monitor == nullptr) return call.answer(problem(404, "there is no such monitor"));
+        read(call,
+             [id = monitor->entry.spec.id, now = ports_.loop.now().wall](StoreReader& reader) {
+               const auto rows = reader.verdicts(id, now - std::chrono::hours{24 * 90}, now);
+               if (!rows) return store_trouble(rows.error());
+               std::vector<Node> items;
+               for (auto row = rows->rbegin(); row != rows->rend() && items.size() < 500; ++row) {
+                 items.push_back(verdict_node(*row));
+               }
+               return json_answer(200, list_node(std::move(items), {}));
+             });
       });
 
   add(router, HttpMethod::kGet, "/api/v1/monitors/{key}/uptime", Action::kRead, "monitors",
       [this](const Call& call) {
-        const auto it = call.view->catalog->monitors.find(call.value("key"));
-        if (it == call.view->catalog->monitors.end()) {
-          return call.answer(problem(404, "there is no such monitor"));
-        }
+        const MonitorView* monitor = find_monitor(*call.view, call.value("key"));
+        if (monitor == nullptr) return call.answer(problem(404, "there is no such monitor"));
         const auto table = ports_.views.uptime();
         std::vector<Node> days;
         if (table != nullptr) {
-          const auto found = table->find(it->second.spec.id);
+          const auto found = table->find(monitor->entry.spec.id);
           for (const DayUptime& day :
                found == table->end() ? std::vector<DayUptime>{} : found->second) {
             days.push_back(Node::map({{"day", time_node(WallTime{day.day * 86'400'000'000})},
@@ -320,15 +315,13 @@ void Api::add_history(Router& router) {
 
   add(router, HttpMethod::kGet, "/api/v1/monitors/{key}/phases", Action::kRead, "monitors",
       [this](const Call& call) {
-        const auto it = call.view->catalog->monitors.find(call.value("key"));
-        if (it == call.view->catalog->monitors.end()) {
-          return call.answer(problem(404, "there is no such monitor"));
-        }
+        const MonitorView* monitor = find_monitor(*call.view, call.value("key"));
+        if (monitor == nullptr) return call.answer(problem(404, "there is no such monitor"));
         const auto query = codec::parse_query(call.request.query);
         if (!query) return call.answer(problem(400, query.error().text));
         const auto wanted = read_phase_query(*query, ports_.loop.now().wall);
         if (!wanted) return call.answer(problem(400, wanted.error().text));
-        read(call, [wanted = *wanted, id = it->second.spec.id](StoreReader& reader) {
+        read(call, [wanted = *wanted, id = monitor->entry.spec.id](StoreReader& reader) {
           const auto hours = reader.phase_hours(id, wanted.from, wanted.to);
           if (!hours) return store_trouble(hours.error());
           return json_answer(200, list_node(phase_nodes(*hours, wanted), {}));

@@ -97,17 +97,6 @@ void Transition::send_assignment(std::uint32_t index, const Delta* delta) {
     message.put.push_back({id, monitor.id, entry.spec.key, entry.spec_rev, o.shard, series.row.grid,
                            entry.spec.confirm, entry.spec.probe});
   };
-  // Each that a spec of this message names, once; what the agent has of others stays.
-  const auto add_secrets = [&] {
-    std::set<std::string> named;
-    for (const AssignedSeries& one : message.put) {
-      for (std::string& name : stored_secrets(one.spec.target)) named.insert(std::move(name));
-    }
-    for (const std::string& name : named) {
-      const auto at = s.secrets.find(name);
-      message.secrets.push_back({name, at == s.secrets.end() ? Bytes{} : at->second.sealed});
-    }
-  };
   if (delta != nullptr && agent.epoch_sent != 0) {
     message.base = agent.epoch_sent;
     for (const SeriesId id : delta->put) add(id);
@@ -115,7 +104,15 @@ void Transition::send_assignment(std::uint32_t index, const Delta* delta) {
   } else {
     for (const SeriesId id : agent.assigned) add(id);
   }
-  add_secrets();
+  // Each that a spec of this message names, once; what the agent has of others stays.
+  std::set<std::string> named;
+  for (const AssignedSeries& one : message.put) {
+    for (std::string& name : stored_secrets(one.spec.target)) named.insert(std::move(name));
+  }
+  for (const std::string& name : named) {
+    const auto at = s.secrets.find(name);
+    message.secrets.push_back({name, at == s.secrets.end() ? Bytes{} : at->second.sealed});
+  }
   agent.epoch_sent = agent.epoch;
   send(agent, std::move(message));
 }
